@@ -1,0 +1,1 @@
+"""What `unreel bench` runs: results as JSON and a Markdown table."""

@@ -1,0 +1,1 @@
+"""Package data: one YAML per shipped model, cache policy and server preset."""

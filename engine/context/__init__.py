@@ -1,0 +1,1 @@
+"""Context: what finished chunks left behind, and what of it is kept."""

@@ -1,0 +1,1 @@
+"""Reuse: whether the output of an earlier step may stand in for this one."""

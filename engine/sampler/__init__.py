@@ -1,0 +1,1 @@
+"""Samplers: turn a clean prediction into the next state of a chunk."""

@@ -1,0 +1,1 @@
+"""Live streams: protocol, server, client, encoders and the web viewer."""

@@ -1,0 +1,1 @@
+"""unreel: live streams out of autoregressive video and 3D models."""
