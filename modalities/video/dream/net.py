@@ -1,0 +1,196 @@
+"""The network of `dream`: a convolutional stem and head around a causal transformer, one row per chunk.
+
+Letters: R rows, T frames of a chunk, C folded channels, H and W cells, P pixels a side, L tokens.
+
+A pixel of the answer is a blend of candidates that the head weighs per pixel and frame: the learned
+backdrop (a picture that the network remembers), the frame before moved by up to `reach` pixels, the
+noisy state itself, and a newly drawn colour. So what stands still stays sharp for ever, what is
+uncovered is painted from memory, and only what is new has to be invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unreel.engine.backbone.dit import CausalDiT, grid_coords, time_features
+from unreel.engine.interfaces import View
+from unreel.engine.rope import Rope
+
+FEATURES = 64  # sines and cosines per time
+
+
+@dataclass(frozen=True)
+class DreamConfig:
+    """Sizes. Cells are folded pixels (64 / fold a side); the transformer works on a quarter of them a side."""
+
+    actions: int = 9
+    frames: int = 2
+    fold: int = 2
+    size: int = 64
+    base: int = 64
+    mid: int = 128
+    width: int = 256
+    depth: int = 4
+    heads: int = 4
+    reach: int = 2
+    spread: float = 0.5  # standard deviation of the data, for the share of the noisy state
+
+    @property
+    def channels(self) -> int:
+        return 3 * self.fold**2
+
+    @property
+    def cells(self) -> int:
+        return self.size // self.fold
+
+
+class Encoded(NamedTuple):
+    """What the stem hands on: tokens, the skips to the head, and the condition of every row."""
+
+    tokens_RLD: Tensor
+    fine: Tensor
+    coarse: Tensor
+    cond_RD: Tensor
+
+
+class ResBlock(nn.Module):
+    """Two 3x3 convolutions, scaled and shifted between by the condition; begins as the identity."""
+
+    def __init__(self, width: int, cond: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.film = nn.Linear(cond, 2 * width)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x_RCHW: Tensor, cond_RD: Tensor) -> Tensor:
+        scale, shift = self.film(cond_RD)[:, :, None, None].chunk(2, 1)
+        h = self.first(F.silu(x_RCHW)) * (1 + scale) + shift
+        out: Tensor = x_RCHW + self.second(F.silu(h))
+        return out
+
+
+def unfold_pixels(x_RTCHW: Tensor, fold: int) -> Tensor:
+    """Folded states (R, T, 3*f*f, H, W) to pixels (R, T, 3, P, P); channel order (colour, y, x)."""
+    return F.pixel_shuffle(x_RTCHW, fold)
+
+
+def fold_pixels(x_RT3PP: Tensor, fold: int) -> Tensor:
+    """Pixels to folded states: the inverse of `unfold_pixels`."""
+    return F.pixel_unshuffle(x_RT3PP, fold)
+
+
+class DreamNet(nn.Module):
+    """Clean prediction of noisy chunks, told the keys held and the chunk before."""
+
+    wants_previous = True
+
+    def __init__(self, config: DreamConfig | None = None, **sizes: int) -> None:
+        super().__init__()
+        c = self.config = config or DreamConfig(**sizes)
+        self.layers, self.heads, self.head_dim = c.depth, c.heads, c.width // c.heads
+        self.rope = Rope.split(self.head_dim)
+        inputs = 2 * c.frames * c.channels
+        self.time = nn.Sequential(nn.Linear(2 * FEATURES, c.width), nn.SiLU(), nn.Linear(c.width, c.width))
+        self.action = nn.Embedding(c.actions + 1, c.width // c.frames)
+        self.action_mix = nn.Linear(c.width, c.width)
+        self.enter = nn.Conv2d(inputs, c.base, 3, padding=1)
+        self.place = nn.Parameter(torch.randn(1, c.base, c.cells, c.cells) * 0.02)
+        self.fine_in = ResBlock(c.base, c.width)
+        self.down = nn.Conv2d(c.base, c.mid, 4, stride=2, padding=1)
+        self.coarse_in = nn.ModuleList(ResBlock(c.mid, c.width) for _ in range(2))
+        self.to_tokens = nn.Conv2d(c.mid, c.width, 2, stride=2)
+        self.place_token = nn.Parameter(torch.randn(1, (c.cells // 4) ** 2, c.width) * 0.02)
+        self.trunk = CausalDiT(c.width, c.depth, c.heads, c.width, self.rope)
+        self.from_tokens = nn.Linear(c.width, 4 * c.mid)
+        self.coarse_out = nn.ModuleList(ResBlock(c.mid, c.width) for _ in range(2))
+        self.up = nn.Conv2d(c.mid, 4 * c.base, 1)
+        self.fine_out = nn.ModuleList(ResBlock(c.base, c.width) for _ in range(2))
+        self.leave = nn.Conv2d(c.base, c.frames * (self.candidates + 3) * c.fold**2, 3, padding=1)
+        self.backdrop = nn.Parameter(torch.zeros(3, c.size, c.size))
+        nn.init.normal_(self.leave.weight, std=0.01)
+        nn.init.zeros_(self.leave.bias)
+
+    @property
+    def candidates(self) -> int:
+        """Backdrop, drawn, noisy state, and the shifts of the frame before."""
+        return 3 + ((2 * self.config.reach + 1) ** 2 if self.config.reach else 0)
+
+    def coords(self, chunk_shape: tuple[int, ...]) -> Tensor:
+        return grid_coords(1, chunk_shape[-2] // 4, chunk_shape[-1] // 4)
+
+    def signal(self, state: Tensor) -> Tensor:
+        """The share of the stem's first convolution that sees the chunk itself: (base, H, W)."""
+        own = self.enter.weight[:, : state.shape[0] * state.shape[1]]
+        return F.conv2d(state.flatten(0, 1)[None], own, padding=1)[0]
+
+    def forward(
+        self, states_RTCHW: Tensor, times_R: Tensor, view: View, condition: Mapping[str, Tensor]
+    ) -> Tensor:
+        encoded = self.encode(states_RTCHW, times_R, condition)
+        tokens = self.trunk(encoded.tokens_RLD, encoded.cond_RD, view)
+        return self.decode(tokens, encoded, states_RTCHW, times_R, condition["previous"])
+
+    def encode(self, states_RTCHW: Tensor, times_R: Tensor, condition: Mapping[str, Tensor]) -> Encoded:
+        """Stem: pixels to tokens."""
+        previous, dtype = condition["previous"], self.enter.weight.dtype
+        times = torch.cat([time_features(t, FEATURES) for t in (times_R, condition["previous_time"])], -1)
+        cond = self.time(times.to(dtype)) + self.action_mix(self.action(condition["action"]).flatten(1))
+        x = torch.cat((states_RTCHW.flatten(1, 2), previous.flatten(1, 2)), 1).to(dtype)
+        x = self.enter(x.contiguous(memory_format=torch.channels_last)) + self.place
+        fine = self.fine_in(x, cond)
+        coarse = self.down(fine)
+        for block in self.coarse_in:
+            coarse = block(coarse, cond)
+        tokens = self.to_tokens(coarse).flatten(2).transpose(1, 2) + self.place_token
+        return Encoded(tokens, fine, coarse, cond)
+
+    def decode(
+        self, tokens_RLD: Tensor, encoded: Encoded, states_RTCHW: Tensor, times_R: Tensor, previous: Tensor
+    ) -> Tensor:
+        """Head: tokens and skips to the clean prediction, float32."""
+        side = self.config.cells // 4
+        x = self.from_tokens(tokens_RLD).transpose(1, 2).unflatten(2, (side, side))
+        x = F.pixel_shuffle(x, 2).contiguous(memory_format=torch.channels_last) + encoded.coarse
+        for block in self.coarse_out:
+            x = block(x, encoded.cond_RD)
+        x = F.pixel_shuffle(self.up(x), 2).contiguous(memory_format=torch.channels_last) + encoded.fine
+        for block in self.fine_out:
+            x = block(x, encoded.cond_RD)
+        parts = F.pixel_shuffle(self.leave(F.silu(x)), self.config.fold).float()
+        return self._blend(parts.unflatten(1, (self.config.frames, -1)), states_RTCHW, times_R, previous)
+
+    def _blend(self, parts: Tensor, states_RTCHW: Tensor, times_R: Tensor, previous: Tensor) -> Tensor:
+        """Weigh the candidates of every pixel, the second frame's copies taken from the first."""
+        fold, s = self.config.fold, self.config.spread
+        t = times_R.float()[:, None, None, None]
+        keep = t * s**2 / (t**2 * s**2 + (1 - t) ** 2)  # the best linear guess from the noisy state alone
+        noisy = unfold_pixels(states_RTCHW.float(), fold)
+        last = unfold_pixels(previous[:, -1:].float(), fold)[:, 0]
+        backdrop = self.backdrop.float().expand_as(last)
+        frames = []
+        for f in range(self.config.frames):
+            weights, drawn = parts[:, f, 3:].softmax(1), parts[:, f, :3]
+            stack = torch.stack((backdrop, drawn + backdrop, keep * noisy[:, f]), 1)
+            last = (weights[:, :3, None] * stack).sum(1) + self._moved(last, weights[:, 3:])
+            frames.append(last)
+        return fold_pixels(torch.stack(frames, 1), fold)
+
+    def _moved(self, frame_R3PP: Tensor, weights_RKPP: Tensor) -> Tensor | float:
+        """The frame shifted by every offset within reach, each weighted per pixel, summed."""
+        reach, size = self.config.reach, self.config.size
+        if not reach:
+            return 0.0
+        padded = F.pad(frame_R3PP, (reach,) * 4, mode="replicate")
+        total: Tensor | float = 0.0
+        for k in range(weights_RKPP.shape[1]):
+            y, x = divmod(k, 2 * reach + 1)
+            total = total + weights_RKPP[:, k, None] * padded[:, :, y : y + size, x : x + size]
+        return total
