@@ -1,1 +1,33 @@
-"""unreel: live streams out of autoregressive video and 3D models."""
+"""unreel: live streams out of autoregressive video and 3D models.
+
+import unreel
+session = unreel.load("dream").session(seed=7)
+for event in session.stream(frames=480, actions="d-40,wd-20,none-10"):
+    show(event.payload)                      # uint8 frames (T, H, W, 3)
+"""
+
+from __future__ import annotations
+
+from unreel.catalogue import load, models
+from unreel.engine.errors import UserError
+from unreel.engine.generate import advance
+from unreel.engine.model import Model
+from unreel.engine.session import Session
+from unreel.engine.types import Chunk, CommitMode, Control, Event
+from unreel.modalities.video.export import export
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Chunk",
+    "CommitMode",
+    "Control",
+    "Event",
+    "Model",
+    "Session",
+    "UserError",
+    "advance",
+    "export",
+    "load",
+    "models",
+]

@@ -1,0 +1,84 @@
+"""The model card: ``model.yaml``, read with ``yaml.safe_load`` and checked before anything is built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from unreel.engine.errors import UserError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Media(_Part):
+    """What comes out: frames per second and, for pictures, pixels."""
+
+    fps: float = Field(gt=0)
+    height: int = Field(gt=0)
+    width: int = Field(gt=0)
+
+
+class ScheduleCard(_Part):
+    """Defaults of ``Schedule``; ``offset`` null is block by block."""
+
+    steps: int = Field(4, ge=1)
+    offset: int | None = Field(None, ge=0)
+    commit: str = "extra"
+
+
+class GuidanceCard(_Part):
+    scale: float = 1.0
+    drop: tuple[str, ...] = ("action", "text")
+
+
+class Card(_Part):
+    """One model. ``architecture``, ``codec``, ``sampler``, ``context``, ``reuse`` and each of ``conditions`` are
+    ``{class: NAME, ...options}``; ``training`` is a record for readers: data, licence, steps, loss, command."""
+
+    name: str
+    modality: str
+    description: str = ""
+    licence: str
+    architecture: dict[str, Any]
+    codec: dict[str, Any]
+    media: Media
+    plan: dict[str, Any] = {"class": "time", "frames": 1}
+    schedule: ScheduleCard = ScheduleCard()
+    sampler: dict[str, Any] = {"class": "euler"}
+    guidance: GuidanceCard = GuidanceCard()
+    context: dict[str, Any] = {"class": "full"}
+    reuse: dict[str, Any] = {"class": "none"}
+    conditions: dict[str, dict[str, Any]] = {}
+    presets: dict[str, dict[str, Any]] = {}
+    weights: str | None = None
+    seeds: str | None = None
+    training: dict[str, Any] = {}
+
+
+def read_card(path: Path) -> Card:
+    """The checked card at ``path``.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or a field is unknown, missing or of the wrong kind.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the model card {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise UserError(f"{path} is not valid YAML: {line}") from None
+    if not isinstance(content, dict):
+        raise UserError(
+            f"{path} must hold a mapping with name, modality, architecture, ...; got {type(content).__name__}"
+        )
+    try:
+        return Card.model_validate(content)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
+        raise UserError(f"{path} is not a model card: {faults}") from None

@@ -1,0 +1,133 @@
+"""What a part must offer to be plugged into the engine. A new system is one file and one YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from torch import Tensor
+
+from unreel.engine.types import Chunk
+
+if TYPE_CHECKING:
+    from unreel.engine.context.store import Context
+    from unreel.engine.reuse.base import Item
+    from unreel.engine.rope import Rope
+
+Memory = dict[str, Any]  # tensors, numbers and strings only, so that a session can be saved
+Noise = Callable[[], Tensor]  # fresh standard normal noise of the chunk's shape, from the chunk's own stream
+
+
+class View(Protocol):
+    """What one backbone call may look at. Visibility, rotation, head groups and the kernel live behind it."""
+
+    def attend(self, layer: int, q_RLHD: Tensor, k_RLHD: Tensor, v_RLHD: Tensor) -> Tensor:
+        """Attention of every row over its context and itself; q and k come unrotated. Same shape as q."""
+        ...
+
+
+class Backbone(Protocol):
+    """A network over rows: every row is one chunk of one guidance branch of one session.
+
+    ``layers``, ``heads`` and ``head_dim`` size the context; ``rope`` turns its keys; ``wants_previous`` asks
+    for the conditions ``previous`` (the state of the chunk before, same shape) and ``previous_time``.
+    """
+
+    layers: int
+    heads: int
+    head_dim: int
+    rope: Rope
+    wants_previous: bool
+
+    def coords(self, chunk_shape: tuple[int, ...]) -> Tensor:
+        """Integer coordinates (L, A) of a chunk's tokens, counted from the chunk's own corner."""
+        ...
+
+    def signal(self, state: Tensor) -> Tensor:
+        """The patch-embedded input of one chunk: what content-aware reuse compares from step to step."""
+        ...
+
+    def __call__(self, states: Tensor, times_R: Tensor, view: View, condition: Mapping[str, Tensor]) -> Tensor:
+        """The clean prediction of every row, shaped like ``states`` (R, *chunk shape)."""
+        ...
+
+
+class Plan(Protocol):
+    """The order of chunks and what each may see. Endless plans never return None."""
+
+    def chunk(self, index: int) -> Chunk | None:
+        """Chunk ``index``, or None after the last. Asked in rising order, as late as possible."""
+        ...
+
+    def sees(self, chunk: Chunk, earlier: Chunk) -> bool:
+        """Whether ``chunk`` may attend to ``earlier`` (an index below its own)."""
+        ...
+
+
+class Sampler(Protocol):
+    """Turns a clean prediction into the next state of a chunk. ``memory`` is the chunk's own, never shared."""
+
+    def step(self, state: Tensor, clean: Tensor, t_from: float, t_to: float, memory: Memory, noise: Noise) -> Tensor:
+        """State at ``t_to`` from the state and clean prediction at ``t_from``; must not write into its inputs."""
+        ...
+
+
+class ContextPolicy(Protocol):
+    """What is kept of the finished chunks. Called once per commit, never inside a step."""
+
+    horizon: int | None  # positions further back than this (latent frames) are all called this far; None: no limit
+    queries: int  # how many query tokens per layer and chunk `compact` wants to see; 0: none
+
+    def groups(self, layer: int, heads: int) -> Sequence[tuple[int, ...]]:
+        """Head groups of a layer that are kept alike: a partition of ``range(heads)``."""
+        ...
+
+    def compact(self, context: Context) -> None:
+        """Drop, merge or quantise what is beyond the budget, by replacing immutable segments."""
+        ...
+
+
+class ReusePolicy(Protocol):
+    """Whether a chunk's prediction of an earlier step may stand in for this one. All state is in the items."""
+
+    def split(self, items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
+        """The items to compute and the items to skip. May read and write ``item.memory``."""
+        ...
+
+    def record(self, item: Item, clean: Tensor) -> None:
+        """Remember a computed prediction. Called for every computed item."""
+        ...
+
+    def replay(self, item: Item) -> Tensor:
+        """The prediction that stands in for a skipped item."""
+        ...
+
+
+class Codec(Protocol):
+    """Latents to media and back, incrementally. Its state is a dict of tensors that the session owns."""
+
+    def latent_shape(self, frames: int, height: int, width: int) -> tuple[int, ...]: ...
+
+    def encode(self, media: Any) -> Tensor: ...
+
+    def new_state(self) -> dict[str, Tensor]: ...
+
+    def decode(self, latents: Tensor, state: dict[str, Tensor]) -> tuple[Any, dict[str, Tensor]]:
+        """The media of one clean chunk and the state after it; ``state`` itself is left as it was."""
+        ...
+
+
+class Condition(Protocol):
+    """Turns control values into what the backbone is told of one chunk."""
+
+    def check(self, value: Any) -> Any:
+        """The value, normalised. Raises UserError for one that the model cannot obey."""
+        ...
+
+    def encode(self, value: Any, chunk: Chunk, since: int) -> Tensor:
+        """The condition tensor of ``chunk`` under a checked ``value`` in force since latent frame ``since``."""
+        ...
+
+    def null(self, chunk: Chunk) -> Tensor:
+        """What a guidance branch without this condition is told."""
+        ...

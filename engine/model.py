@@ -1,0 +1,264 @@
+"""A model: card, network and codec. Immutable while sessions run on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unreel.engine import attention, registry
+from unreel.engine.card import Card, read_card
+from unreel.engine.errors import UserError
+from unreel.engine.guidance import Guidance
+from unreel.engine.interfaces import Backbone, Codec, Condition
+from unreel.engine.plan import TimePlan
+from unreel.engine.sampler.times import Grid
+from unreel.engine.schedule import Schedule
+from unreel.engine.session import Session
+from unreel.engine.settings import Settings
+from unreel.engine.state import Held, Past
+from unreel.engine.types import Chunk, CommitMode
+from unreel.engine.weights import fill, read_tensors
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def best_dtype(device: str) -> torch.dtype:
+    """bfloat16 where the processor multiplies it natively, float32 elsewhere."""
+    if device.startswith("cuda"):
+        return torch.bfloat16
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    native = any(getattr(torch.cpu, name, lambda: False)() for name in checks)
+    return torch.bfloat16 if native else torch.float32
+
+
+class Model:
+    """Made by ``unreel.load``. ``session()`` starts a generation; any number may run on one model."""
+
+    def __init__(self, card: Card, backbone: Backbone, codec: Codec, device: str, dtype: torch.dtype) -> None:
+        self.card, self.name = card, card.name
+        self.backbone, self.codec = backbone, codec
+        self.device, self.dtype = device, dtype
+        self.attention = attention.resolve("auto", device)
+        self.conditions: dict[str, Condition] = {
+            name: registry.create("condition", {"class": name, **spec}) for name, spec in card.conditions.items()
+        }
+        self.seeds: dict[str, Tensor] = {}
+        self.coords = lru_cache(maxsize=32)(backbone.coords)
+
+    @property
+    def fps(self) -> float:
+        return self.card.media.fps
+
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """Height and width of a frame, in pixels."""
+        return self.card.media.height, self.card.media.width
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The keys this model obeys; empty when it takes none."""
+        return getattr(self.conditions.get("action"), "keys", ())
+
+    @property
+    def frames_per_chunk(self) -> int:
+        """Media frames in one chunk."""
+        return int(self.card.plan["frames"]) * int(getattr(self.codec, "frames_per_latent", 1))
+
+    def session(
+        self,
+        seed: int = 0,
+        start: Any = None,
+        *,
+        start_actions: Any = None,
+        actions: Any = None,
+        steps: int | None = None,
+        offset: int | None = None,
+        commit: str | None = None,
+        sampler: str | None = None,
+        guidance: float | None = None,
+        context: str | dict[str, Any] | None = None,
+        reuse: str | dict[str, Any] | None = None,
+        length: int | None = None,
+        rewind: int = 16,
+    ) -> Session:
+        """Start a generation.
+
+        Args:
+            start: media the world begins with (video: uint8 frames (T, H, W, 3)), the number of a shipped seed
+                clip, ``"nothing"``, or None: the seed clip that ``seed`` picks, nothing where none is shipped.
+            start_actions: the actions taken during ``start``, one per frame.
+            actions: actions in force from the first chunk on.
+            steps, offset, commit, sampler, guidance, context, reuse: overrides of the card, see ``unreel inspect``.
+            length: end after so many chunks (``start`` not counted); None is endless.
+            rewind: how many chunks back ``Session.rewind`` can go.
+
+        Raises:
+            UserError: an option this model cannot honour.
+        """
+        options = {
+            "seed": seed, "steps": steps, "offset": offset, "commit": commit, "sampler": sampler,
+            "guidance": guidance, "context": context, "reuse": reuse, "rewind": rewind,
+        }  # fmt: skip
+        if length is not None and length < 1:
+            raise UserError(f"length must be 1 chunk or more, got {length}")
+        media, given_actions = self._start(seed, start, start_actions)
+        given = 0 if media is None else self._given_chunks(media)
+        session = Session(self, self.settings(options, None if length is None else length + given))
+        if media is not None:
+            self._prefill(session, media, given_actions, given)
+        if actions is not None:
+            session.send("action", actions)
+        return session
+
+    def restore(self, path: str | Path) -> Session:
+        """The session saved by ``Session.snapshot``, to be continued bit for bit."""
+        from unreel.engine.snapshot import load
+
+        return load(self, Path(path))
+
+    def settings(self, options: Mapping[str, Any], length: int | None) -> Settings:
+        """The card's defaults with ``options`` (the overrides of ``session``) laid over them."""
+        card, wish = self.card, {k: v for k, v in options.items() if v is not None}
+        return Settings(
+            seed=wish.get("seed", 0),
+            plan=self._plan(length),
+            schedule=Schedule(
+                wish.get("steps", card.schedule.steps),
+                wish.get("offset", card.schedule.offset),
+                commit_mode(wish.get("commit", card.schedule.commit)),
+            ),
+            sampler=registry.create("sampler", {"class": wish["sampler"]} if "sampler" in wish else _sampler(card)),
+            grid=Grid(**_grid(card)),
+            context=registry.create("context", _spec(wish.get("context"), card.context)),
+            reuse=registry.create("reuse", _spec(wish.get("reuse"), card.reuse)),
+            guidance=Guidance(wish.get("guidance", card.guidance.scale), card.guidance.drop),
+            rewind=wish.get("rewind", 16),
+            options=dict(wish),
+        )
+
+    # ---- starting ----------------------------------------------------------------------------------------
+
+    def _plan(self, length: int | None) -> Any:
+        spec = dict(self.card.plan)
+        if spec.pop("class", "time") != "time":
+            return registry.create("plan", {**self.card.plan, "length": length})
+        frames = int(spec["frames"])
+        shape = self.codec.latent_shape(frames, *self.frame_size)
+        return TimePlan(frames, tuple(shape[1:]), length)
+
+    def _start(self, seed: int, start: Any, actions: Any) -> tuple[Any, Any]:
+        if isinstance(start, str) and start == "nothing":
+            return None, None
+        clips = self.seeds.get("frames")
+        if start is None or isinstance(start, int):
+            if clips is None:
+                if start is None:
+                    return None, None
+                raise UserError(f"{self.name} ships no seed clips: start from media, or from 'nothing'")
+            index = seed % len(clips) if start is None else start
+            if not 0 <= index < len(clips):
+                raise UserError(f"{self.name} ships seed clips 0 to {len(clips) - 1}, got {index}")
+            taken = self.seeds.get("actions")
+            return clips[index], None if taken is None else taken[index].tolist()
+        if isinstance(start, str):
+            raise UserError(f"start takes media, the number of a seed clip or 'nothing', got {start!r}")
+        return start, actions
+
+    def _given_chunks(self, media: Any) -> int:
+        return max(1, len(media) // self.frames_per_chunk)
+
+    def _prefill(self, session: Session, media: Any, actions: Any, chunks: int) -> None:
+        """Enter the start into the session as finished chunks; a single picture is held for one chunk."""
+        latents = self.codec.encode(media).to(self.device)
+        per_chunk = int(self.card.plan["frames"])
+        if len(latents) < per_chunk:
+            latents = torch.cat([latents, latents[-1:].expand(per_chunk - len(latents), *latents.shape[1:])])
+        latents = latents[-chunks * per_chunk :]
+        taken = None if actions is None else [int(a) for a in actions][-chunks * per_chunk :]
+        for index in range(chunks):
+            chunk = session.plan.chunk(index)
+            assert chunk is not None, "a plan is longer than its start"
+            told = self._told(chunk, taken)
+            clean = latents[chunk.start : chunk.start + chunk.frames].float()
+            session.state.next = index + 1
+            session.remember(Past(chunk, clean, told))
+        session.mark_origin()
+
+    def _told(self, chunk: Chunk, actions: list[int] | None) -> dict[str, Tensor]:
+        held = {"action": Held(self.conditions["action"].check(actions), 0)} if actions is not None else {}
+        return {
+            name: condition.encode(held[name].value, chunk, 0) if name in held else condition.null(chunk)
+            for name, condition in self.conditions.items()
+        }
+
+    # ---- small services ----------------------------------------------------------------------------------
+
+    def signal(self, state: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return self.backbone.signal(state.to(self.device, self.dtype)).float()
+
+    def scalar(self, value: float) -> Tensor:
+        return torch.tensor(value)
+
+    def zeros(self, shape: tuple[int, ...]) -> Tensor:
+        return torch.zeros(shape, device=self.device)
+
+
+def load_model(
+    card_path: Path, weights: Path, device: str | None = None, dtype: str | None = None, seed: int | None = None
+) -> Model:
+    """Build the model of a card; ``weights`` is the folder its tensor files lie in.
+
+    ``seed`` makes random weights instead (for tests and for measuring at published geometry).
+
+    Raises:
+        UserError: any fault of the card or the weights.
+    """
+    card = read_card(card_path)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if dtype is not None and dtype not in DTYPES:
+        raise UserError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    kind = best_dtype(device) if dtype is None else DTYPES[dtype]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed or 0)
+        backbone = registry.create("backbone", card.architecture)
+    assert isinstance(backbone, nn.Module)
+    if seed is None and card.weights is not None:
+        fill(backbone, read_tensors(weights / card.weights), weights / card.weights)
+    elif seed is None:
+        raise UserError(f"{card_path} names no weights: add `weights: FILE.safetensors`")
+    backbone.requires_grad_(False).eval().to(device, kind)
+    model = Model(card, backbone, registry.create("codec", card.codec), device, kind)  # type: ignore[arg-type]
+    if card.seeds is not None:
+        model.seeds = read_tensors(weights / card.seeds)
+    return model
+
+
+def commit_mode(name: str) -> CommitMode:
+    """The commit mode called ``name``."""
+    try:
+        return CommitMode(name)
+    except ValueError:
+        raise UserError(f"commit must be one of {', '.join(m.value for m in CommitMode)}, got {name!r}") from None
+
+
+def _spec(wish: str | dict[str, Any] | None, default: dict[str, Any]) -> dict[str, Any]:
+    """``"window"``, ``{"class": "window", "recent": 4}`` or, with the card's class, just ``{"recent": 4}``."""
+    if wish is None:
+        return default
+    if isinstance(wish, str):
+        return default if wish == default["class"] else {"class": wish}
+    return {**default, **wish} if wish.get("class", default["class"]) == default["class"] else wish
+
+
+def _sampler(card: Card) -> dict[str, Any]:
+    return {k: v for k, v in card.sampler.items() if k not in ("shift", "sigmas")}
+
+
+def _grid(card: Card) -> dict[str, Any]:
+    return {k: tuple(v) if k == "sigmas" else float(v) for k, v in card.sampler.items() if k in ("shift", "sigmas")}

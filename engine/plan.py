@@ -1,0 +1,29 @@
+"""Plans: the order of chunks and what each may see. Lazy, so that a stream can be endless."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unreel.engine.types import Chunk
+
+
+@dataclass(frozen=True)
+class TimePlan:
+    """Whole frames in time order, ``frames`` latent frames a chunk; ``length`` chunks, or endless."""
+
+    frames: int
+    frame_shape: tuple[int, ...]  # one latent frame: (C, H, W)
+    length: int | None = None
+
+    def chunk(self, index: int) -> Chunk | None:
+        if self.length is not None and index >= self.length:
+            return None
+        return Chunk(index, index * self.frames, self.frames, (self.frames, *self.frame_shape))
+
+    def sees(self, chunk: Chunk, earlier: Chunk) -> bool:
+        return True
+
+
+def choosy(plan: object) -> bool:
+    """Whether a plan hides some earlier chunks from later ones (a ``TimePlan`` does not)."""
+    return not isinstance(plan, TimePlan)

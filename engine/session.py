@@ -1,0 +1,315 @@
+"""A session: one running generation. It owns all mutable state; the model it runs on owns none."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from unreel.engine.context.store import Context
+from unreel.engine.errors import UserError
+from unreel.engine.generate import advance
+from unreel.engine.plan import choosy
+from unreel.engine.reuse.base import Never
+from unreel.engine.rng import normal
+from unreel.engine.state import Flight, Held, Past, SessionState
+from unreel.engine.stats import Stats
+from unreel.engine.types import KV, Chunk, CommitMode, Control, Event
+
+if TYPE_CHECKING:
+    from unreel.engine.model import Model
+    from unreel.engine.settings import Settings
+
+STEERING = ("seed", "steps", "pause", "resume", "reset", "rewind")
+
+
+class Session:
+    """Made by ``Model.session``. Iterate ``stream()``; ``send`` controls; ``fork``, ``rewind``, ``snapshot``."""
+
+    def __init__(self, model: Model, settings: Settings, state: SessionState | None = None) -> None:
+        self.model, self.settings = model, settings
+        self.schedule, self.guidance = settings.schedule, settings.guidance
+        self.sampler, self.grid, self.reuse = settings.sampler, settings.grid, settings.reuse
+        self.plan, self.conditions = settings.plan, model.conditions
+        self.choosy = choosy(self.plan)
+        self.branches = self.guidance.branches
+        self.keeps_kv = self.schedule.pipelined and not isinstance(self.reuse, Never)
+        self.paused = self.closed = False
+        self.stats = Stats()
+        self._ids = count(1)
+        self._history: deque[SessionState] = deque(maxlen=settings.rewind)
+        self.state = state or self._fresh()
+        self.mark_origin()
+
+    def _fresh(self) -> SessionState:
+        backbone = self.model.backbone
+        contexts = {
+            b: Context.empty(self.settings.context, backbone.rope, backbone.layers, backbone.heads)
+            for b in self.branches
+        }
+        state = SessionState(self.settings.seed, self.schedule.steps, contexts, self.model.codec.new_state())
+        if self.schedule.gap == 0 and self.plan.chunk(10**9) is not None:
+            raise UserError("offset 0 denoises the whole sequence together, so it needs a length in chunks")
+        return state
+
+    def mark_origin(self) -> None:
+        """Make the state as it is now the one that a reset goes back to."""
+        self.origin = self.state.copy(with_rotated=False)
+
+    # ---- what a user calls -------------------------------------------------------------------------------
+
+    def send(self, control: Control | str, value: Any = None) -> str:
+        """Queue a control; the newest of a kind wins and takes effect at the next chunk boundary.
+
+        Returns the control's id, which comes back in ``Event.applied``.
+
+        Raises:
+            UserError: a kind or value that this model cannot obey. Nothing is queued then.
+        """
+        if isinstance(control, str):
+            control = Control(control, value)
+        known = (*STEERING, *self.conditions)
+        if control.kind not in known:
+            raise UserError(f"this model takes the controls {', '.join(known)}; got {control.kind!r}")
+        value = self._checked(control.kind, control.value)
+        ready = Control(control.kind, value, control.id or f"c{next(self._ids)}")
+        if ready.kind in ("pause", "resume"):
+            self.paused = ready.kind == "pause"
+            self.stats.resume_clock()
+        elif ready.kind == "rewind":
+            self.rewind(ready.value)
+        else:
+            self.state.inbox[ready.kind] = ready
+        return ready.id
+
+    def _checked(self, kind: str, value: Any) -> Any:
+        if kind in self.conditions:
+            return self.conditions[kind].check(value)
+        if kind in ("seed", "steps", "rewind"):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise UserError(f"{kind} takes a whole number, got {value!r}")
+            if kind == "steps":
+                self.grid.times(value)
+        return value
+
+    def stream(self, chunks: int | None = None, frames: int | None = None, actions: Any = None) -> Iterator[Event]:
+        """Yield events as chunks finish: so many ``chunks``, or enough for ``frames``, or endlessly.
+
+        Ends early when the plan ends or the session is paused or closed. ``actions`` is sent as a control first.
+
+        Raises:
+            UserError: a count below 1, or actions the model lacks.
+        """
+        wanted = self._wanted(chunks, frames)
+        if actions is not None:
+            self.send("action", actions)
+        return self._events(wanted)
+
+    def _events(self, wanted: int | None) -> Iterator[Event]:
+        self.stats.resume_clock()
+        emitted = 0
+        while not (self.closed or self.paused or self.finished) and (wanted is None or emitted < wanted):
+            for event in advance([self])[0]:
+                emitted += 1
+                yield event
+
+    async def astream(
+        self, chunks: int | None = None, frames: int | None = None, actions: Any = None
+    ) -> AsyncIterator[Event]:
+        """``stream`` for asyncio: steps run in a thread, and a paused session waits to be resumed."""
+        wanted = self._wanted(chunks, frames)
+        if actions is not None:
+            self.send("action", actions)
+        emitted = 0
+        while not (self.closed or self.finished) and (wanted is None or emitted < wanted):
+            if self.paused:
+                await asyncio.sleep(0.01)
+                continue
+            for event in (await asyncio.to_thread(advance, [self]))[0]:
+                emitted += 1
+                yield event
+
+    def fork(self) -> Session:
+        """A second session that goes on from here; what is immutable is shared."""
+        other = Session(self.model, self.settings, self.state.copy())
+        other.origin = self.origin.copy()
+        other._history.extend(self._history)
+        return other
+
+    def rewind(self, chunk: int) -> None:
+        """Go back to where ``chunk`` had just been emitted; the next event is the chunk after it.
+
+        Raises:
+            UserError: further back than ``Settings.rewind`` chunks, or not emitted yet.
+        """
+        marks = {next_emitted(state): state for state in self._history}
+        if chunk + 1 not in marks:
+            reach = sorted(mark - 1 for mark in marks)
+            span = f"chunks {reach[0]} to {reach[-1]} can be gone back to" if reach else "nothing is kept to go back to"
+            raise UserError(f"cannot rewind to chunk {chunk}: {span} (session option rewind={self._history.maxlen})")
+        seq = self.state.seq
+        self.state = marks[chunk + 1].copy()
+        self.state.seq = seq
+        while self._history and next_emitted(self._history[-1]) > chunk + 1:
+            self._history.pop()
+
+    def snapshot(self, path: str | Path) -> None:
+        """Save the session (safetensors); ``Model.restore`` continues bit for bit."""
+        from unreel.engine.snapshot import save
+
+        save(self, Path(path))
+
+    def close(self) -> None:
+        """Free everything; streams end."""
+        self.closed = True
+        self._history.clear()
+        self.state = SessionState(self.state.seed, self.state.steps, {}, {})
+        self.origin = self.state
+
+    @property
+    def finished(self) -> bool:
+        """Whether the plan has ended and nothing is in flight."""
+        return not self.state.flights and self.plan.chunk(self.state.next) is None
+
+    @property
+    def context_bytes(self) -> int:
+        """Bytes of kept keys and values over all branches."""
+        return sum(context.bytes for context in self.state.contexts.values())
+
+    def _wanted(self, chunks: int | None, frames: int | None) -> int | None:
+        if chunks is not None and frames is not None:
+            raise UserError("give chunks or frames, not both")
+        for name, count_ in (("chunks", chunks), ("frames", frames)):
+            if count_ is not None and count_ < 1:
+                raise UserError(f"{name} must be 1 or more, got {count_}")
+        return chunks if frames is None else -(-frames // self.model.frames_per_chunk)
+
+    # ---- what the loop calls -----------------------------------------------------------------------------
+
+    def times(self, steps: int) -> tuple[float, ...]:
+        return self.grid.times(steps)
+
+    def flight(self, index: int) -> Flight:
+        return next(f for f in self.state.flights if f.chunk.index == index)
+
+    def begin_chunks(self) -> None:
+        """Begin every chunk whose time has come; controls take effect here."""
+        while self._due() and (chunk := self.plan.chunk(self.state.next)) is not None:
+            applied = self._apply_controls(chunk)
+            chunk = self.plan.chunk(self.state.next) or chunk  # a reset moves the plan back
+            state = self.state
+            noise = normal(chunk.shape, state.seed, chunk.index, 0).to(self.model.device)
+            told = {
+                name: c.encode(held.value if held else None, chunk, held.since if held else chunk.start)
+                for name, c in self.conditions.items()
+                for held in [state.held.get(name)]
+            }
+            state.flights.append(Flight(chunk, state.steps, 0, state.clock, noise, told, applied))
+            state.next = chunk.index + 1
+
+    def _due(self) -> bool:
+        if not self.state.flights:
+            return True
+        newest = self.state.flights[-1]
+        gap = newest.steps if self.schedule.offset is None else min(self.schedule.offset, newest.steps)
+        return self.state.clock - newest.begun >= gap
+
+    def _apply_controls(self, chunk: Chunk) -> tuple[Control, ...]:
+        applied = tuple(self.state.inbox.values())
+        if "reset" in self.state.inbox:
+            seq, clock = self.state.seq, self.state.clock
+            self.state = self.origin.copy()
+            self.state.seq, self.state.clock = seq, clock
+            self._history.clear()
+            chunk = self.plan.chunk(self.state.next) or chunk
+        state = self.state
+        state.inbox = {}
+        for control in applied:
+            if control.kind == "seed":
+                state.seed = control.value
+            elif control.kind == "steps":
+                state.steps = control.value
+            elif control.kind in self.conditions:
+                state.held[control.kind] = Held(control.value, chunk.start)
+        return applied
+
+    def told(self, chunk: Chunk, conditions: dict[str, Tensor], branch: str) -> dict[str, Tensor]:
+        """What the backbone is told of a chunk in a branch, the chunk before it included if it wants that."""
+        told = {
+            name: self.conditions[name].null(chunk) if self.guidance.drops(branch, name) else value
+            for name, value in conditions.items()
+        }
+        if self.model.backbone.wants_previous:
+            told["previous"], told["previous_time"] = self._previous(chunk)
+        return told
+
+    def _previous(self, chunk: Chunk) -> tuple[Tensor, Tensor]:
+        before = chunk.index - 1
+        if before in self.state.past:
+            return self.state.past[before].clean, self.model.scalar(1.0)
+        for flight in self.state.flights:
+            if flight.chunk.index == before:
+                return flight.state, self.model.scalar(self.times(flight.steps)[flight.level])
+        return self.model.zeros(chunk.shape), self.model.scalar(0.0)
+
+    def store(self, kv: KV) -> KV:
+        """Keys and values in the dtype the context keeps."""
+        dtype = self.settings.store_dtype
+        return kv if dtype is None else tuple((k.to(dtype), v.to(dtype)) for k, v in kv)
+
+    def finish(self, flight: Flight) -> Event:
+        """A chunk is clean: remember it, decode it and make its event."""
+        state, chunk = self.state, flight.chunk
+        past = Past(chunk, flight.state, flight.conditions)
+        self.remember(past, flight.kv)
+        began = time.perf_counter()
+        payload, state.codec = self.model.codec.decode(flight.state, state.codec)
+        timing = self.stats.emitted(time.perf_counter() - began)
+        event = Event(state.seq, chunk, flight.level, True, payload, flight.applied, None, timing)
+        state.seq += 1
+        if self._history.maxlen:
+            self._history.append(state.copy(with_rotated=False))
+        return event
+
+    def remember(self, past: Past, kv: dict[str, Any] | None = None) -> None:
+        """Take a clean chunk into the past: commit it now (inline) or note it as pending."""
+        state, mode = self.state, self.schedule.commit
+        state.past[past.chunk.index] = past
+        if mode is CommitMode.NEVER:
+            for context in state.contexts.values():
+                context.end = max(context.end, past.chunk.start + past.chunk.frames)
+            self.forget()
+        elif mode is CommitMode.INLINE and kv and all(b in kv for b in self.branches):
+            for branch, context in state.contexts.items():
+                context.commit(past.chunk, self.store(kv[branch]), self.model.coords(past.chunk.shape))
+            self.forget()
+        else:
+            state.pending.append(past)
+
+    def recomputed(self) -> list[Past]:
+        """With commit mode ``never``: the finished chunks that every step computes again."""
+        past = self.state.past
+        return [past[index] for index in self.settings.recomputed(sorted(past))]
+
+    def forget(self) -> None:
+        """Drop clean states that nothing refers to any more."""
+        state = self.state
+        if self.schedule.commit is CommitMode.NEVER:
+            keep = {past.chunk.index for past in self.recomputed()}
+            keep |= {index - 1 for index in keep}
+        else:
+            keep = set().union(*(c.chunks for c in state.contexts.values()))
+        newest = max(state.past, default=0)
+        keep |= {newest, *(p.chunk.index - 1 for p in state.pending), *(f.chunk.index - 1 for f in state.flights)}
+        state.past = {index: past for index, past in state.past.items() if index in keep}
+
+
+def next_emitted(state: SessionState) -> int:
+    """The chunk that a state will emit next."""
+    return state.flights[0].chunk.index if state.flights else state.next

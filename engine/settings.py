@@ -1,0 +1,50 @@
+"""The frozen settings of one session: what ``Model.session`` made of the model's card and the caller's wishes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from unreel.engine.errors import UserError
+from unreel.engine.guidance import Guidance
+from unreel.engine.interfaces import ContextPolicy, Plan, ReusePolicy, Sampler
+from unreel.engine.sampler.times import Grid
+from unreel.engine.schedule import Schedule
+from unreel.engine.types import CommitMode
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``rewind`` chunks can be gone back to; ``store_dtype`` is what the context keeps (None: as computed).
+
+    ``options`` are the plain words all this was made from, for snapshots.
+    """
+
+    seed: int
+    plan: Plan
+    schedule: Schedule
+    sampler: Sampler
+    grid: Grid
+    context: ContextPolicy
+    reuse: ReusePolicy
+    guidance: Guidance = field(default_factory=Guidance)
+    rewind: int = 16
+    store_dtype: torch.dtype | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seed, int):
+            raise UserError(f"a seed is a whole number, got {self.seed!r}")
+        if self.rewind < 0:
+            raise UserError(f"rewind is a number of chunks, 0 or more, got {self.rewind}")
+        self.grid.times(self.schedule.steps)
+        if self.schedule.commit is CommitMode.NEVER and not hasattr(self.context, "kept"):
+            raise UserError("commit 'never' computes a window again each step: use the context `window` or `full`")
+
+    def recomputed(self, chunks: Sequence[int]) -> Sequence[int]:
+        """With commit mode ``never``: the finished chunks (rising indices) that every step computes again."""
+        kept: Sequence[int] = self.context.kept(chunks)  # type: ignore[attr-defined]
+        return kept

@@ -1,0 +1,71 @@
+"""Finding models: shipped ones by name, any other by its folder, those of other packages by entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from importlib.resources import files
+from pathlib import Path
+
+from unreel.engine import registry
+from unreel.engine.card import Card, read_card
+from unreel.engine.errors import UserError
+from unreel.engine.model import Model, load_model
+
+_PARTS = {
+    ("codec", "fold"): "unreel.modalities.video.codec:FoldCodec",
+    ("backbone", "dream"): "unreel.modalities.video.dream.net:DreamNet",
+}
+for (_kind, _name), _target in _PARTS.items():
+    registry.register(_kind, _name, _target)
+
+
+def _shipped() -> dict[str, Path]:
+    folder = Path(str(files("unreel.configs"))) / "models"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def _plugged() -> dict[str, Callable[[], Path]]:
+    return {entry.name: entry.load for entry in entry_points(group="unreel.models")}
+
+
+def models() -> dict[str, Card]:
+    """The cards of all models that can be loaded by name."""
+    cards = {name: read_card(path) for name, path in _shipped().items()}
+    for name, folder in _plugged().items():
+        cards[name] = read_card(Path(folder()) / "model.yaml")
+    return cards
+
+
+def locate(name_or_path: str | Path) -> tuple[Path, Path]:
+    """The card and the weights folder of a model.
+
+    Raises:
+        UserError: neither a known name nor a folder with a ``model.yaml``.
+    """
+    shipped, plugged = _shipped(), _plugged()
+    name = str(name_or_path)
+    if name in shipped:
+        modality = read_card(shipped[name]).modality
+        return shipped[name], Path(str(files(f"unreel.modalities.{modality}"))) / "weights"
+    folder = Path(plugged[name]()) if name in plugged else Path(name_or_path)
+    if (folder / "model.yaml").is_file():
+        return folder / "model.yaml", folder
+    if folder.is_dir():
+        raise UserError(f"{folder} holds no model.yaml: a model is a folder with model.yaml and *.safetensors")
+    known = ", ".join([*shipped, *plugged]) or "none"
+    raise UserError(f"unknown model {name!r}: known are {known}; any other is given as the path of its folder")
+
+
+def load(name_or_path: str | Path, *, device: str | None = None, dtype: str | None = None) -> Model:
+    """Load a model by name (``"dream"``) or from a folder with ``model.yaml`` and ``*.safetensors``.
+
+    Args:
+        device: ``cpu`` or ``cuda``; by default whatever there is.
+        dtype: ``float32``, ``bfloat16`` or ``float16``; by default what the device multiplies fastest.
+
+    Raises:
+        UserError: no such model, a broken card, or weights that are cut off, pickled or of another shape.
+    """
+    card, weights = locate(name_or_path)
+    return load_model(card, weights, device=device, dtype=dtype)
