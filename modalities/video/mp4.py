@@ -1,8 +1,9 @@
 """MP4 files, written chunk by chunk: H.264, yuv420p, BT.709, limited range.
 
-While frames come, ``NAME.mp4.part`` is a fragmented MP4: when ``write`` returns, all frames but the very last are on
-disk and playable (its length is known when the next one comes), so even a killed process leaves a film. ``close`` copies the packets into a plain MP4 with
-its index in front (it starts at once in a browser) and moves that to ``NAME.mp4`` in one step.
+While frames come, ``NAME.mp4.part`` is a fragmented MP4: when ``write`` returns, all frames but the last are on disk
+and playable (a frame's length is known when the next one comes), so even a killed process leaves a film. ``close``
+copies the packets into a plain MP4 with its index in front (it starts at once in a browser) and moves that to
+``NAME.mp4`` in one step.
 """
 
 from __future__ import annotations

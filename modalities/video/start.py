@@ -75,14 +75,14 @@ def _read_image(path: Path) -> Iterator[Frames]:
     """The frames of an image file; one, unless it is animated."""
     with Image.open(path) as image:
         for frame in ImageSequence.Iterator(image):
-            yield np.asarray(ImageOps.exif_transpose(frame).convert("RGB"))
+            yield np.asarray(ImageOps.exif_transpose(frame).convert("RGB"), dtype=np.uint8)
 
 
 def _read_clip(path: Path) -> Iterator[Frames]:
     """The frames of a video file, RGB."""
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="rgb24")
+            yield frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
 
 
 def _fit(
