@@ -26,8 +26,8 @@ class Media(_Part):
 class ScheduleCard(_Part):
     """Defaults of ``Schedule``; ``offset`` null is block by block."""
 
-    steps: int = Field(4, ge=1)
-    offset: int | None = Field(None, ge=0)
+    steps: int = Field(default=4, ge=1)
+    offset: int | None = Field(default=None, ge=0)
     commit: str = "extra"
 
 

@@ -62,6 +62,7 @@ def advance(sessions: Sequence[Session]) -> list[list[Event]]:
 def schedule(session: Session) -> Work:
     """Decide what moves: begin chunks whose time has come, join pending commits, split off what is reused."""
     work = Work(session)
+    session.obey_reset()
     mode, state = session.schedule.commit, session.state
     commit_alone = bool(state.pending) and mode is CommitMode.EXTRA_PASS
     if not commit_alone:

@@ -84,6 +84,7 @@ class Session:
             self.stats.resume_clock()
         elif ready.kind == "rewind":
             self.rewind(ready.value)
+            self.state.obeyed += (ready,)
         else:
             self.state.inbox[ready.kind] = ready
         return ready.id
@@ -198,12 +199,19 @@ class Session:
     def flight(self, index: int) -> Flight:
         return next(f for f in self.state.flights if f.chunk.index == index)
 
+    def obey_reset(self) -> None:
+        """Go back to the origin if a reset is queued; other queued controls, and the count of events, stay."""
+        if "reset" in self.state.inbox:
+            inbox, seq, clock = self.state.inbox, self.state.seq, self.state.clock
+            self.state = self.origin.copy()
+            self.state.obeyed = (inbox.pop("reset"),)
+            self.state.inbox, self.state.seq, self.state.clock = inbox, seq, clock
+            self._history.clear()
+
     def begin_chunks(self) -> None:
         """Begin every chunk whose time has come; controls take effect here."""
         while self._due() and (chunk := self.plan.chunk(self.state.next)) is not None:
-            applied = self._apply_controls(chunk)
-            chunk = self.plan.chunk(self.state.next) or chunk  # a reset moves the plan back
-            state = self.state
+            state, applied = self.state, self._apply_controls(chunk)
             noise = normal(chunk.shape, state.seed, chunk.index, 0).to(self.model.device)
             told = {
                 name: c.encode(held.value if held else None, chunk, held.since if held else chunk.start)
@@ -221,15 +229,9 @@ class Session:
         return self.state.clock - newest.begun >= gap
 
     def _apply_controls(self, chunk: Chunk) -> tuple[Control, ...]:
-        applied = tuple(self.state.inbox.values())
-        if "reset" in self.state.inbox:
-            seq, clock = self.state.seq, self.state.clock
-            self.state = self.origin.copy()
-            self.state.seq, self.state.clock = seq, clock
-            self._history.clear()
-            chunk = self.plan.chunk(self.state.next) or chunk
         state = self.state
-        state.inbox = {}
+        applied = (*state.obeyed, *state.inbox.values())
+        state.inbox, state.obeyed = {}, ()
         for control in applied:
             if control.kind == "seed":
                 state.seed = control.value

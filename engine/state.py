@@ -77,6 +77,7 @@ class SessionState:
     past: dict[int, Past] = field(default_factory=dict)  # finished chunks of which something is still kept
     held: dict[str, Held] = field(default_factory=dict)
     inbox: dict[str, Control] = field(default_factory=dict)  # the newest control of each kind, not yet applied
+    obeyed: tuple[Control, ...] = ()  # resets and rewinds already carried out, to be told with the next chunk
 
     def copy(self, with_rotated: bool = True) -> SessionState:
         """An independent state that shares every tensor."""

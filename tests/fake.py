@@ -37,8 +37,9 @@ def card(**changes: Any) -> dict[str, Any]:
 def write_folder(folder: Path, **changes: Any) -> Path:
     """A model folder as a user would have it."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.yaml").write_text(yaml.safe_dump(card(**changes)), encoding="utf-8")
-    net = PatchDiT(**ARCHITECTURE, seed=3)
+    written = card(**changes)
+    (folder / "model.yaml").write_text(yaml.safe_dump(written), encoding="utf-8")
+    net = PatchDiT(**{k: v for k, v in written["architecture"].items() if k != "class"}, seed=3)
     save_file({k: v.half() for k, v in net.state_dict().items()}, folder / "fake.safetensors")
     return folder
 

@@ -51,7 +51,8 @@ class Block(nn.Module):
         attended = view.attend(self.layer, _rms(q, self.q_norm), _rms(k, self.k_norm), v)
         x_RLD = x_RLD + gate1 * self.out(attended.flatten(-2))
         h = _norm(x_RLD) * (1 + scale2) + shift2
-        return x_RLD + gate2 * self.down(F.gelu(self.up(h), approximate="tanh"))
+        out: Tensor = x_RLD + gate2 * self.down(F.gelu(self.up(h), approximate="tanh"))
+        return out
 
 
 def _norm(x: Tensor) -> Tensor:
@@ -147,4 +148,5 @@ class PatchDiT(nn.Module):
         net = self.head(tokens).reshape(-1, frames, height // p, width // p, channels, p, p)
         net = net.permute(0, 1, 4, 2, 5, 3, 6).reshape(states_RTCHW.shape)
         t = times_R.to(net.dtype)[:, None, None, None, None]
-        return t * states_RTCHW + (1 - t) * net
+        clean: Tensor = t * states_RTCHW + (1 - t) * net
+        return clean

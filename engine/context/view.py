@@ -136,4 +136,5 @@ class SequenceView:
         q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # (B, H, N, D)
         scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
         weights = (scores + self.mask.to(scores.dtype)).softmax(-1).to(v.dtype)
-        return (weights @ v).transpose(1, 2).reshape(q_RLHD.shape)
+        mixed: Tensor = (weights @ v).transpose(1, 2)
+        return mixed.reshape(q_RLHD.shape)
