@@ -35,18 +35,17 @@ class GifWriter(FrameWriter):
     def _open(self, height: int, width: int) -> None:
         self._file = self.part.open("wb")
 
-    def _write(self, frames_THWC: Frames) -> None:
+    def _write(self, frame_HWC: Frames) -> None:
         assert self._file is not None, "_open comes first"
-        for number, frame_HWC in enumerate(frames_THWC, start=self.frames):
-            image = Image.fromarray(frame_HWC).quantize(256, dither=Image.Dither.NONE)
-            if self.scale and self.scale > 1:
-                image = image.resize((image.width * self.scale, image.height * self.scale), Image.Resampling.NEAREST)
-            if number == 0:
-                self._file.writelines(GifImagePlugin.getheader(image, info={"loop": 0})[0])
-            delay = round((number + 1) * 100 / self.fps) - round(number * 100 / self.fps)
-            self._file.writelines(
-                GifImagePlugin.getdata(image, (0, 0), duration=delay * 10, include_color_table=True, disposal=1)
-            )
+        image = Image.fromarray(frame_HWC).quantize(256, dither=Image.Dither.NONE)
+        if self.scale and self.scale > 1:
+            image = image.resize((image.width * self.scale, image.height * self.scale), Image.Resampling.NEAREST)
+        if self.frames == 0:
+            self._file.writelines(GifImagePlugin.getheader(image, info={"loop": 0})[0])
+        delay = round((self.frames + 1) * 100 / self.fps) - round(self.frames * 100 / self.fps)
+        self._file.writelines(
+            GifImagePlugin.getdata(image, (0, 0), duration=delay * 10, include_color_table=True, disposal=1)
+        )
         self._file.flush()
 
     def _finish(self, keep: bool) -> None:
@@ -80,11 +79,10 @@ class WebpWriter(FrameWriter):
         self._stream.height, self._stream.width = height * self.scale, width * self.scale
         self._stream.pix_fmt = "bgra"
 
-    def _write(self, frames_THWC: Frames) -> None:
-        for frame_HWC in frames_THWC:
-            pixels = np.ascontiguousarray(enlarge(frame_HWC, self.scale or 1))
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="bgra", threads=1)
-            self._container.mux(self._stream.encode(frame))
+    def _write(self, frame_HWC: Frames) -> None:
+        pixels = np.ascontiguousarray(enlarge(frame_HWC, self.scale or 1))
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="bgra", threads=1)
+        self._container.mux(self._stream.encode(frame))
 
     def _finish(self, keep: bool) -> None:
         self._container.mux(self._stream.encode())
@@ -112,10 +110,9 @@ class PngWriter(FrameWriter):
     def _open(self, height: int, width: int) -> None:
         pass
 
-    def _write(self, frames_THWC: Frames) -> None:
-        for number, frame_HWC in enumerate(frames_THWC, start=self.frames):
-            imageio.imwrite(self.part, enlarge(frame_HWC, self.scale or 1), extension=".png")
-            os.replace(self.part, self.frame_path(number))
+    def _write(self, frame_HWC: Frames) -> None:
+        imageio.imwrite(self.part, enlarge(frame_HWC, self.scale or 1), extension=".png")
+        os.replace(self.part, self.frame_path(self.frames))
 
     def _finish(self, keep: bool) -> None:
         self.part.unlink(missing_ok=True)

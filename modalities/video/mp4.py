@@ -57,9 +57,8 @@ class Mp4Writer(FrameWriter):
         context.color_range = ColorRange.MPEG
         self._stream = stream
 
-    def _write(self, frames_THWC: Frames) -> None:
-        for frame_HWC in frames_THWC:
-            self._container.mux(self._stream.encode(self._to_yuv(frame_HWC)))
+    def _write(self, frame_HWC: Frames) -> None:
+        self._container.mux(self._stream.encode(self._to_yuv(frame_HWC)))
 
     def _to_yuv(self, frame_HWC: Frames) -> av.VideoFrame:
         """RGB to BT.709 limited range; a whole factor is enlarged by nearest pixel in the same pass."""

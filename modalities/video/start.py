@@ -24,18 +24,21 @@ def load_start(
     height: int,
     width: int,
     *,
+    least: int | None = None,
     take: Literal["first", "last"] = "last",
     fit: Literal["exact", "crop"] = "exact",
     note: Callable[[str], None] | None = None,
 ) -> Frames | None:
-    """``frames`` frames (frames, height, width, 3) to start from, or None for None.
+    """Frames (time, height, width, 3) to start from, or None for None: ``frames`` of them, or as few as ``least``.
 
-    An image, or an array (height, width, 3), is shown still. Of a clip, or an array (time, height, width, 3), the
-    first or last frames are taken. Another size is an error with ``fit="exact"``; ``"crop"`` cuts the middle out
-    and resizes it, and says so through ``note``. Raises UserError for anything that cannot be used.
+    An image, or an array (height, width, 3), stands still for ``least`` frames. Of a clip, or an array (time, height,
+    width, 3), the first or last ``frames`` are taken. ``least`` None is ``frames``. Another size is an error with
+    ``fit="exact"``; ``"crop"`` cuts the middle out and resizes it, and says so through ``note``.
+    Raises UserError for anything that cannot be used.
     """
     if source is None:
         return None
+    least = frames if least is None else least
     if isinstance(source, np.ndarray):
         name, clip_THWC = "the start", check_frames(source[None] if source.ndim == 3 else source, None)
         clip_THWC = clip_THWC[:frames] if take == "first" else clip_THWC[-frames:]
@@ -43,10 +46,10 @@ def load_start(
         name = f"start {source}"
         clip_THWC = _read(Path(source), frames, take)
     if len(clip_THWC) == 1:
-        clip_THWC = clip_THWC.repeat(frames, axis=0)
-    if len(clip_THWC) < frames:
+        clip_THWC = clip_THWC.repeat(least, axis=0)
+    if len(clip_THWC) < least:
         raise UserError(
-            f"{name} has {len(clip_THWC)} frames, expected at least {frames}; give a longer clip or an image"
+            f"{name} has {len(clip_THWC)} frames, expected at least {least}; give a longer clip or an image"
         )
     return _fit(clip_THWC, height, width, name, fit, note)
 
@@ -85,9 +88,7 @@ def _read_clip(path: Path) -> Iterator[Frames]:
             yield frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
 
 
-def _fit(
-    clip_THWC: Frames, height: int, width: int, name: str, fit: str, note: Callable[[str], None] | None
-) -> Frames:
+def _fit(clip_THWC: Frames, height: int, width: int, name: str, fit: str, note: Callable[[str], None] | None) -> Frames:
     """The clip at the wanted size: as it is, or its middle resized."""
     had_height, had_width = clip_THWC.shape[1:3]
     if (had_height, had_width) == (height, width):

@@ -62,9 +62,9 @@ class FrameWriter(ABC):
             self.scale = self.scale or auto_scale(height)
             self._open(height, width)
             self.size = (height, width)
-        if len(frames):
-            self._write(frames)
-            self.frames += len(frames)
+        for frame_HWC in frames:
+            self._write(frame_HWC)
+            self.frames += 1
         self.seconds += time.perf_counter() - began
 
     def close(self, *, keep: bool = True) -> None:
@@ -96,8 +96,8 @@ class FrameWriter(ABC):
         """Called once, with the size of the first frames, before ``_write``; ``self.scale`` is known by then."""
 
     @abstractmethod
-    def _write(self, frames_THWC: Frames) -> None:
-        """Append frames of the checked size to ``self.part``."""
+    def _write(self, frame_HWC: Frames) -> None:
+        """Append one frame, number ``self.frames``, of the checked size to ``self.part``."""
 
     @abstractmethod
     def _finish(self, keep: bool) -> None:

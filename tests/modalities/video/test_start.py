@@ -81,3 +81,10 @@ def test_a_missing_file_and_a_short_clip(tmp_path: Path, film: np.ndarray) -> No
         load_start(tmp_path / "nothing.png", 2, 64, 64)
     with pytest.raises(UserError, match="has 3 frames, expected at least 4"):
         load_start(film[:3], 4, 64, 64)
+
+
+def test_fewer_frames_will_do_down_to_the_least(film: np.ndarray) -> None:
+    for given, least, want in ((film[:3], 2, 3), (film, 2, 8), (film[0], 2, 2)):
+        got = load_start(given, 8, 64, 64, least=least)
+        assert got is not None
+        assert len(got) == want

@@ -1,0 +1,46 @@
+"""`unreel bench`: measure, and write down what was measured."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unreel import benchmarks
+from unreel.engine.errors import UserError
+from unreel.report import check_json, write_json
+
+
+def bench(
+    what: Annotated[str, typer.Argument(help="A benchmark's name; `list` shows them.")],
+    json: Annotated[Path | None, typer.Option("--json", help="Write the results here.")] = None,
+    quick: Annotated[bool, typer.Option(help="Shorter runs: for a look, not for the record.")] = False,
+) -> None:
+    """Run a benchmark and print its table.
+
+    Example:  unreel bench dream --json bench-dream.json
+    """
+    known = find_benchmarks()
+    if what == "list":
+        for name, module in known.items():
+            print(f"{name:<16} {(import_module(module).__doc__ or '').strip().partition(chr(10))[0]}")
+        return
+    if what not in known:
+        raise UserError(f"there is no benchmark {what!r}: known are {', '.join(known) or 'none'}")
+    check_json(json)
+    benchmark = import_module(known[what])
+    results: dict[str, Any] = benchmark.run(quick=quick)
+    if json is not None:
+        write_json(json, results)
+    print(benchmark.table(results) if hasattr(benchmark, "table") else jsonlib.dumps(results, indent=2))
+
+
+def find_benchmarks() -> dict[str, str]:
+    """Names and modules of all benchmarks: those modules of `benchmarks/` that do not begin with an underscore."""
+    modules = pkgutil.iter_modules(benchmarks.__path__, "unreel.benchmarks.")
+    names = {module.name.rpartition(".")[2]: module.name for module in modules}
+    return {name.replace("_", "-"): path for name, path in names.items() if not name.startswith("_")}

@@ -1,0 +1,72 @@
+"""`unreel inspect`: what one model is, made of and trained on."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from torch import nn
+
+from unreel import catalogue
+from unreel.engine.card import Card
+from unreel.engine.model import Model
+
+SHOWN = ("plan", "schedule", "sampler", "guidance", "context", "reuse", "architecture", "codec", "presets", "training")
+
+
+def inspect(
+    model: Annotated[str, typer.Argument(help="A model's name, or the path of its folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole card as JSON.")] = False,
+) -> None:
+    """Show what a model is: size, frames, actions, defaults, licence and training record.
+
+    Loads it, so a broken card or broken weights are found here.
+
+    Example:  unreel inspect dream
+    """
+    loaded = catalogue.load(model)
+    if as_json:
+        print(json.dumps({**loaded.card.model_dump(), **_measured(loaded)}, indent=2, default=str))
+        return
+    print(f"{loaded.name}: {loaded.card.description or 'no description'}")
+    for name, value in {**_facts(loaded.card), **_measured(loaded)}.items():
+        print(f"  {name:<12} {_plain(value)}")
+    for name in SHOWN:
+        value = loaded.card.model_dump()[name]
+        if value:
+            print(f"  {name:<12} {_plain(value)}")
+
+
+def _facts(card: Card) -> dict[str, Any]:
+    media = card.media
+    return {
+        "modality": card.modality,
+        "licence": card.licence,
+        "frames": f"{media.width}x{media.height} pixels at {media.fps:g} per second",
+        "controls": ", ".join(card.conditions) or "none",
+    }
+
+
+def _measured(model: Model) -> dict[str, Any]:
+    assert isinstance(model.backbone, nn.Module), "a loaded backbone is a network"
+    clips = model.seeds.get("frames")
+    return {
+        "actions": list(model.actions),
+        "parameters": sum(p.numel() for p in model.backbone.parameters()),
+        "chunk_frames": model.frames_per_chunk,
+        "seed_clips": 0 if clips is None else len(clips),
+    }
+
+
+def _plain(value: Any) -> str:
+    """One line for any value: 1,234; a, b; key=value, key=value."""
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{k}={f'({_plain(v)})' if isinstance(v, dict) else _plain(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return " ".join(_plain(v) for v in value) or "none"
+    return str(value)
