@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.fake import fake_model
+from fake import fake_model
 from unreel.engine.batch import Batch, Full, Gate, Limits, Outcome, Seat
 from unreel.engine.errors import UserError
 
@@ -54,7 +54,8 @@ def test_a_newcomer_joins_amid_the_others_chunks(model: Any) -> None:
     batch.step(0.0)
     assert batch.last_size == 2
     a, b = batch.running
-    assert a.session and b.session
+    assert a.session
+    assert b.session
     assert [f.level for s in (a, b) for f in s.session.state.flights] == [3, 1]
 
 
@@ -92,7 +93,8 @@ def test_idle_and_lifetime_limits(model: Any) -> None:
         batch.touch(a, now)
         ended = {o.seat.id: o.ended for o in batch.step(now) if o.ended}
     assert ended == {"b": "idle"}
-    assert b.session and b.session.closed
+    assert b.session
+    assert b.session.closed
     assert batch.next_time(18.0) <= 25.0
     assert [(o.seat.id, o.ended) for o in batch.step(25.0) if o.ended] == [("a", "lifetime")]
 
