@@ -80,10 +80,14 @@ def create(kind: str, spec: Mapping[str, Any]) -> Any:
         raise UserError(f"a {kind} needs `class: NAME`, one of {', '.join(names(kind))}; got {dict(spec)}")
     part = find(kind, name)
     accepted = inspect.signature(part).parameters
-    unknown = [o for o in options if o not in accepted]
+    open_ended = [p for p, v in accepted.items() if v.kind in (v.VAR_KEYWORD, v.VAR_POSITIONAL)]
+    unknown = [o for o in options if o not in accepted and not open_ended]
     if unknown:
         raise UserError(f"{kind} {name!r} has no option {', '.join(unknown)}; it has {', '.join(accepted)}")
-    missing = [p for p, v in accepted.items() if v.default is v.empty and p not in options]
+    missing = [p for p, v in accepted.items() if v.default is v.empty and p not in (*options, *open_ended)]
     if missing:
         raise UserError(f"{kind} {name!r} needs {', '.join(missing)}")
-    return part(**options)
+    try:
+        return part(**options)
+    except TypeError as error:
+        raise UserError(f"{kind} {name!r} cannot be built from {options}: {error}") from None
