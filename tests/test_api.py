@@ -1,0 +1,10 @@
+"""The public names, written down: a change here is a change for users."""
+
+import unreel
+
+
+def test_public_names() -> None:
+    assert set(unreel.__all__) >= {
+        "Chunk", "CommitMode", "Control", "Event", "Model", "Session", "UserError", "advance", "export", "load", "models",
+    }  # fmt: skip
+    assert all(hasattr(unreel, name) for name in unreel.__all__)
