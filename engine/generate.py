@@ -126,6 +126,8 @@ def conclude(work: Work) -> list[Event]:
     state.clock += 1
     done = [f for f in state.flights if f.level == f.steps]
     state.flights = [f for f in state.flights if f.level < f.steps]
+    if done:
+        session.stats.context(session.context_bytes)
     return [session.finish(flight) for flight in done]
 
 
@@ -139,7 +141,7 @@ def commit(session: Session, work: Work) -> None:
         for branch, rows in work.rows.items():
             row = next(r for r in rows if r.item is None and r.chunk.index == past.chunk.index)
             coords = session.model.coords(past.chunk.shape)
-            state.contexts[branch].commit(past.chunk, session.store(row.kv), coords, row.queries)
+            state.contexts[branch].commit(past.chunk, row.kv, coords, row.queries)
     state.pending = []
     session.forget()
     session.stats.context(session.context_bytes, time.perf_counter() - began)
@@ -152,8 +154,7 @@ def _item(session: Session, flight: Flight, branch: str) -> Item:
         flight.chunk,
         branch,
         flight.level,
-        flight.steps,
-        (times[flight.level], times[flight.level + 1]),
+        times,
         flight.state,
         memory,
         lambda: session.model.signal(flight.state),

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from unreel.engine import attention, registry
 from unreel.engine.card import Card, read_card
+from unreel.engine.context.profile import profile_path, read_profile
+from unreel.engine.context.storage import Storage
 from unreel.engine.errors import UserError
 from unreel.engine.guidance import Guidance
-from unreel.engine.interfaces import Backbone, Codec, Condition
+from unreel.engine.interfaces import Backbone, Codec, Condition, ContextPolicy
 from unreel.engine.plan import TimePlan
 from unreel.engine.sampler.times import Grid
 from unreel.engine.schedule import Schedule
@@ -48,6 +50,7 @@ class Model:
             name: registry.create("condition", {"class": name, **spec}) for name, spec in card.conditions.items()
         }
         self.seeds: dict[str, Tensor] = {}
+        self.heads: tuple[tuple[int, ...], ...] = ()  # static heads of every layer, where they were profiled
         self.coords = lru_cache(maxsize=32)(backbone.coords)
 
     @property
@@ -84,6 +87,7 @@ class Model:
         context: str | dict[str, Any] | None = None,
         reuse: str | dict[str, Any] | None = None,
         length: int | None = None,
+        preset: str | None = None,
         rewind: int = 16,
     ) -> Session:
         """Start a generation.
@@ -94,6 +98,7 @@ class Model:
             start_actions: the actions taken during ``start``, one per frame.
             actions: actions in force from the first chunk on.
             steps, offset, commit, sampler, guidance, context, reuse: overrides of the card, see ``unreel inspect``.
+            preset: a named set of these options from the card (``exact``, ``balanced``, ``fast``); others given win.
             length: end after so many chunks (``start`` not counted); None is endless.
             rewind: how many chunks back ``Session.rewind`` can go.
 
@@ -104,6 +109,8 @@ class Model:
             "seed": seed, "steps": steps, "offset": offset, "commit": commit, "sampler": sampler,
             "guidance": guidance, "context": context, "reuse": reuse, "rewind": rewind,
         }  # fmt: skip
+        if preset is not None:
+            options = {**options, **self._preset(preset, options)}
         if length is not None and length < 1:
             raise UserError(f"length must be 1 chunk or more, got {length}")
         media, given_actions = self._start(seed, start, start_actions)
@@ -124,6 +131,7 @@ class Model:
     def settings(self, options: Mapping[str, Any], length: int | None) -> Settings:
         """The card's defaults with ``options`` (the overrides of ``session``) laid over them."""
         card, wish = self.card, {k: v for k, v in options.items() if v is not None}
+        context, storage, budget = self._context(_spec(wish.get("context"), card.context))
         return Settings(
             seed=wish.get("seed", 0),
             plan=self._plan(length),
@@ -134,12 +142,36 @@ class Model:
             ),
             sampler=registry.create("sampler", {"class": wish["sampler"]} if "sampler" in wish else _sampler(card)),
             grid=Grid(**_grid(card)),
-            context=registry.create("context", _spec(wish.get("context"), card.context)),
+            context=context,
             reuse=registry.create("reuse", _spec(wish.get("reuse"), card.reuse)),
             guidance=Guidance(wish.get("guidance", card.guidance.scale), card.guidance.drop),
             rewind=wish.get("rewind", 16),
+            storage=storage,
+            budget_bytes=budget,
             options=dict(wish),
         )
+
+    def _preset(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Those options of a preset that the caller did not give."""
+        if name not in self.card.presets:
+            known = ", ".join(self.card.presets) or "none"
+            raise UserError(f"{self.name} has no preset {name!r}: it has {known}")
+        preset = self.card.presets[name]
+        unknown = [option for option in preset if option not in given or option == "seed"]
+        if unknown:
+            raise UserError(f"preset {name!r} of {self.name} sets {', '.join(unknown)}, which no session takes")
+        return {option: value for option, value in preset.items() if given[option] is None}
+
+    def _context(self, spec: Mapping[str, Any]) -> tuple[ContextPolicy, Storage, int | None]:
+        """The policy of a spec, and what every policy takes: ``storage`` and ``budget_bytes``."""
+        options = dict(spec)
+        storage, budget = Storage(options.pop("storage", "plain")), options.pop("budget_bytes", None)
+        kind, horizon = options.get("class"), self.card.context.get("horizon")
+        if kind != "full" and horizon is not None and registry.takes("context", kind, "horizon"):
+            options.setdefault("horizon", horizon)  # what the model was trained with, whatever the policy
+        if self.heads and "static" not in options and registry.takes("context", kind, "static"):
+            options["static"] = self.heads
+        return registry.create("context", options), storage, budget
 
     # ---- starting ----------------------------------------------------------------------------------------
 
@@ -236,6 +268,7 @@ def load_model(
     model = Model(card, backbone, registry.create("codec", card.codec), device, kind)  # type: ignore[arg-type]
     if card.seeds is not None:
         model.seeds = read_tensors(weights / card.seeds)
+    model.heads = read_profile(profile_path(card.name, weights))
     return model
 
 

@@ -24,8 +24,16 @@ _PARTS: dict[str, dict[str, str | Callable[..., Any]]] = {
     "context": {
         "full": "unreel.engine.context.window:Full",
         "window": "unreel.engine.context.window:SinkWindow",
+        "importance-redundancy": "unreel.engine.context.importance:ImportanceRedundancy",
+        "heads": "unreel.engine.context.heads:Heads",
+        "hybrid": "unreel.engine.context.heads:Hybrid",
     },
-    "reuse": {"none": "unreel.engine.reuse.base:Never"},
+    "reuse": {
+        "none": "unreel.engine.reuse.base:Never",
+        "flowcache": "unreel.engine.reuse.flowcache:FlowCache",
+        "timestep": "unreel.engine.reuse.timestep:Timestep",
+        "teacache": "unreel.engine.reuse.teacache:TeaCache",
+    },
     "condition": {
         "action": "unreel.engine.conditions:ActionCondition",
         "text": "unreel.engine.conditions:TextCondition",
@@ -66,6 +74,11 @@ def find(kind: str, name: str) -> Callable[..., Any]:
         _PARTS[kind][name] = part
     assert not isinstance(part, str)
     return part
+
+
+def takes(kind: str, name: Any, option: str) -> bool:
+    """Whether the part called ``name`` has this option."""
+    return isinstance(name, str) and option in inspect.signature(find(kind, name)).parameters
 
 
 def create(kind: str, spec: Mapping[str, Any]) -> Any:

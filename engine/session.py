@@ -20,7 +20,7 @@ from unreel.engine.reuse.base import Never
 from unreel.engine.rng import normal
 from unreel.engine.state import Flight, Held, Past, SessionState
 from unreel.engine.stats import Stats
-from unreel.engine.types import KV, Chunk, CommitMode, Control, Event
+from unreel.engine.types import Chunk, CommitMode, Control, Event
 
 if TYPE_CHECKING:
     from unreel.engine.model import Model
@@ -50,7 +50,9 @@ class Session:
     def _fresh(self) -> SessionState:
         backbone = self.model.backbone
         contexts = {
-            b: Context.empty(self.settings.context, backbone.rope, backbone.layers, backbone.heads)
+            b: Context.empty(
+                self.settings.context, backbone.rope, backbone.layers, backbone.heads, *self.settings.keeping
+            )
             for b in self.branches
         }
         state = SessionState(self.settings.seed, self.schedule.steps, contexts, self.model.codec.new_state())
@@ -260,11 +262,6 @@ class Session:
                 return flight.state, self.model.scalar(self.times(flight.steps)[flight.level])
         return self.model.zeros(chunk.shape), self.model.scalar(0.0)
 
-    def store(self, kv: KV) -> KV:
-        """Keys and values in the dtype the context keeps."""
-        dtype = self.settings.store_dtype
-        return kv if dtype is None else tuple((k.to(dtype), v.to(dtype)) for k, v in kv)
-
     def finish(self, flight: Flight) -> Event:
         """A chunk is clean: remember it, decode it and make its event."""
         state, chunk = self.state, flight.chunk
@@ -289,7 +286,7 @@ class Session:
             self.forget()
         elif mode is CommitMode.INLINE and kv and all(b in kv for b in self.branches):
             for branch, context in state.contexts.items():
-                context.commit(past.chunk, self.store(kv[branch]), self.model.coords(past.chunk.shape))
+                context.commit(past.chunk, kv[branch], self.model.coords(past.chunk.shape))
             self.forget()
         else:
             state.pending.append(past)

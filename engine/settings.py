@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
+from unreel.engine.context.storage import Storage
 from unreel.engine.errors import UserError
 from unreel.engine.guidance import Guidance
 from unreel.engine.interfaces import ContextPolicy, Plan, ReusePolicy, Sampler
@@ -18,7 +17,8 @@ from unreel.engine.types import CommitMode
 
 @dataclass(frozen=True)
 class Settings:
-    """``rewind`` chunks can be gone back to; ``store_dtype`` is what the context keeps (None: as computed).
+    """``rewind`` chunks can be gone back to; ``storage`` is the form that contexts are kept in and
+    ``budget_bytes`` the most they may hold, all branches together (None: no limit).
 
     ``options`` are the plain words all this was made from, for snapshots.
     """
@@ -32,7 +32,8 @@ class Settings:
     reuse: ReusePolicy
     guidance: Guidance = field(default_factory=Guidance)
     rewind: int = 16
-    store_dtype: torch.dtype | None = None
+    storage: Storage = Storage()
+    budget_bytes: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -40,9 +41,17 @@ class Settings:
             raise UserError(f"a seed is a whole number, got {self.seed!r}")
         if self.rewind < 0:
             raise UserError(f"rewind is a number of chunks, 0 or more, got {self.rewind}")
+        if self.budget_bytes is not None and self.budget_bytes < 1:
+            raise UserError(f"budget_bytes must be 1 or more, got {self.budget_bytes}")
         self.grid.times(self.schedule.steps)
         if self.schedule.commit is CommitMode.NEVER and not hasattr(self.context, "kept"):
             raise UserError("commit 'never' computes a window again each step: use the context `window` or `full`")
+
+    @property
+    def keeping(self) -> tuple[Storage, int | None]:
+        """The storage and the budget of one branch's context."""
+        budget = None if self.budget_bytes is None else self.budget_bytes // len(self.guidance.branches)
+        return self.storage, budget
 
     def recomputed(self, chunks: Sequence[int]) -> Sequence[int]:
         """With commit mode ``never``: the finished chunks (rising indices) that every step computes again."""

@@ -63,7 +63,8 @@ def unpack(value: Any, tensors: dict[str, Tensor], session: Session) -> Any:
         return items if tag == "$list" else tuple(items)
     if tag == "$Context":
         rope = session.model.backbone.rope
-        return Context(session.settings.context, rope, unpack(body["layers"], tensors, session), body["end"])
+        layers = unpack(body["layers"], tensors, session)
+        return Context(session.settings.context, rope, layers, body["end"], *session.settings.keeping)
     return _KINDS[tag[1:]](**{name: unpack(v, tensors, session) for name, v in body.items()})
 
 

@@ -41,7 +41,7 @@ class Stats:
         self.steps_reused += len(work.skipped)
         self.model_s += work.seconds
 
-    def context(self, held: int, seconds: float) -> None:
+    def context(self, held: int, seconds: float = 0.0) -> None:
         self.peak_context_bytes = max(self.peak_context_bytes, held)
         self.commit_s += seconds
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from unreel.engine.attention import Attention
-from unreel.engine.context.store import Context, placed
+from unreel.engine.context.store import Context, placed, query_stride
 from unreel.engine.rope import Angles, Rope, rotate
 from unreel.engine.types import Chunk
 
@@ -62,14 +62,14 @@ class RowsView:
         for row in track.capture:
             self.captured[row].append((k[row].clone(), v[row].clone()))
             if row in self.queries:
-                stride = max(1, q.shape[1] // track.context.policy.queries)
+                stride = query_stride(q.shape[1], track.context.policy.queries)
                 self.queries[row].append(q[row, ::stride].clone())
 
     def _attend_group(
         self, track: Track, layer: int, index: int, heads: tuple[int, ...], qkv: Sequence[Tensor], out: Tensor
     ) -> None:
         pick: Tensor | slice = torch.tensor(heads, device=out.device) if heads else slice(None)
-        pieces = self._past(track, layer, index, pick)
+        pieces = self._past(track, layer, index, pick, qkv[0].dtype)
         for row, chunk in track.rows:
             q, k, v = (x[row][:, pick] for x in qkv)
             angles = self._at(track.context.offset(chunk.start))
@@ -85,14 +85,14 @@ class RowsView:
                 out[row] = result
 
     def _past(
-        self, track: Track, layer: int, index: int, pick: Tensor | slice
+        self, track: Track, layer: int, index: int, pick: Tensor | slice, dtype: torch.dtype
     ) -> list[tuple[Chunk | None, Tensor, Tensor]]:
         """Committed keys (one piece, or one per chunk where the plan is choosy) and stand-ins."""
         context = track.context
         pieces: list[tuple[Chunk | None, Tensor, Tensor]] = []
         group = context.layers[layer][index]
         if group.segments:
-            keys, values = context.rotated(layer, index)
+            keys, values = context.rotated(layer, index, dtype)
             if track.sees is None:
                 pieces.append((None, keys, values))
             else:
