@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from fake import fake_model
+
 from unreel.engine.batch import Batch, Full, Gate, Limits, Outcome, Seat
 from unreel.engine.errors import UserError
 

@@ -1,0 +1,288 @@
+"""Every message on the wire, once. PROTOCOL.md explains them; asyncapi.yaml is generated from them.
+
+A text frame is one JSON message; a binary frame belongs to the message before it (``chunk`` and ``media``).
+Unknown fields are refused in both directions: a typo is an error, not a silent no-op.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from unreel.engine.errors import UserError
+
+VERSION = "unreel.v1"
+
+Format = Literal["h264", "fmp4", "jpeg", "rgb"]
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
+Secret = Annotated[str, Field(min_length=8, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+ControlId = Annotated[str, Field(max_length=64)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Kind = Literal[
+    "prompt", "action", "camera", "seed", "steps", "preset", "pause", "resume", "step", "reset", "fork", "rewind"
+]
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# ---- client to server -----------------------------------------------------------------------------------
+
+
+class Configure(Message):
+    """Start a session. The server answers ``queued`` any number of times, then ``configured``, or ``error``."""
+
+    type: Literal["configure"] = "configure"
+    model: Name | None = Field(None, description="one of GET /v1/models; by default the first")
+    seed: Seed = 0
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    preset: Name | None = Field(None, description="one of the model's presets")
+    start: Annotated[int, Field(ge=0)] | Literal["nothing"] | None = Field(
+        None, description="number of a shipped start clip; by default the one that seed picks"
+    )
+    actions: Annotated[str, Field(max_length=4096)] | None = Field(None, description="in force from the first chunk")
+    prompt: Annotated[str, Field(max_length=4096)] | None = None
+    formats: Annotated[list[Format], Field(min_length=1, max_length=8)] = Field(
+        ["h264"], description="in order of preference; the first that the server can make is taken"
+    )
+    pace: Literal["realtime", "free"] = Field("realtime", description="free: as fast as acks come")
+    window: Annotated[int, Field(ge=1, le=64)] = Field(8, description="chunks that may be sent without an ack")
+    record: bool = Field(True, description="keep an MP4 that can be downloaded")
+
+
+class Control(Message):
+    """Steer. The newest of a kind wins and takes effect at the next chunk boundary."""
+
+    type: Literal["control"] = "control"
+    id: ControlId = Field("", description="chosen by the client; comes back in every answer")
+    kind: Kind
+    value: Annotated[str, Field(max_length=4096)] | int | Annotated[list[float], Field(max_length=64)] | None = None
+
+
+class Ack(Message):
+    """Everything up to chunk ``seq`` is dealt with. Without acks the server stops sending after ``window`` chunks."""
+
+    type: Literal["ack"] = "ack"
+    seq: Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Watch(Message):
+    """Look at a session of somebody else; ``token`` is the ``watch`` of its ``configured``."""
+
+    type: Literal["watch"] = "watch"
+    token: Secret
+    formats: Annotated[list[Format], Field(min_length=1, max_length=8)] = ["h264"]
+    window: Annotated[int, Field(ge=1, le=64)] = 8
+
+
+class Resume(Message):
+    """Take a session of one's own up again after a lost connection. Any older connection to it is closed."""
+
+    type: Literal["resume"] = "resume"
+    session: Name
+    key: Secret
+    last_seq: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
+        None, description="the last chunk that was decoded; null starts from a picture that needs no other"
+    )
+    formats: Annotated[list[Format], Field(min_length=1, max_length=8)] = ["h264"]
+    window: Annotated[int, Field(ge=1, le=64)] = 8
+
+
+class Ping(Message):
+    """Answered by ``pong`` with the same ``t``."""
+
+    type: Literal["ping"] = "ping"
+    t: float = 0.0
+
+
+class End(Message):
+    """Close the session for good (a lost connection keeps it for a while). Only its owner can."""
+
+    type: Literal["end"] = "end"
+
+
+ClientMessage = Annotated[
+    Configure | Control | Ack | Watch | Resume | Ping | End,
+    Field(discriminator="type"),
+]
+
+# ---- server to client -----------------------------------------------------------------------------------
+
+
+class ModelInfo(Message):
+    """What a client may send to a model."""
+
+    name: str
+    description: str
+    actions: list[str]
+    controls: list[str]
+    presets: list[str]
+    steps: int
+    fps: float
+    width: int
+    height: int
+    frames_per_chunk: int
+    start_clips: int
+
+
+class Queued(Message):
+    """No place yet. ``position`` 1 is next."""
+
+    type: Literal["queued"] = "queued"
+    position: int
+    retry_after_s: float
+
+
+class Configured(Message):
+    """The session runs. ``key`` (owner only) resumes it, ``watch`` lets others look."""
+
+    type: Literal["configured"] = "configured"
+    version: str = VERSION
+    role: Literal["owner", "viewer"]
+    session: str
+    key: str | None = None
+    watch: str
+    model: ModelInfo
+    window: int
+    resume_s: float
+    recording: str | None = Field(None, description="path of the MP4, as of now and afterwards")
+    paused: bool = False
+
+
+class Media(Message):
+    """How the chunks that follow are encoded; for ``fmp4`` one binary follows, the init segment."""
+
+    type: Literal["media"] = "media"
+    format: Format
+    mime: str
+    codec: str = Field("", description="as WebCodecs and MSE name it")
+    width: int
+    height: int
+    fps: float
+    bytes: int = Field(0, description="length of the binary frame that follows; 0: none does")
+
+
+class ControlStatus(Message):
+    """What became of a control. ``accepted`` comes first; ``applied`` names the first chunk that obeys it."""
+
+    type: Literal["control"] = "control"
+    id: str
+    kind: str
+    status: Literal["accepted", "applied", "rejected", "replaced"]
+    chunk: int | None = None
+    seq: int | None = None
+    reason: str | None = None
+
+
+class Forked(Message):
+    """A second session goes on from here; resume it with its own key within ``resume_s``."""
+
+    type: Literal["forked"] = "forked"
+    id: str
+    session: str
+    key: str
+    watch: str
+    resume_s: float
+
+
+class Timing(Message):
+    """Milliseconds: in the model, decoding, encoding, and from one chunk to the next."""
+
+    model_ms: float
+    decode_ms: float
+    encode_ms: float
+    total_ms: float
+
+
+class Chunk(Message):
+    """One chunk; a binary of ``bytes`` follows. ``sizes`` cuts it into frames (``fmp4``: one fragment)."""
+
+    type: Literal["chunk"] = "chunk"
+    seq: int = Field(description="rises by one per chunk made, whatever is rewound; a gap was dropped for this client")
+    chunk: int = Field(description="the model's chunk number; goes back after reset and rewind")
+    frames: int
+    format: Format
+    key: bool = Field(description="decodes without any chunk before it")
+    replay: bool = Field(False, description="made before this client joined: show the last picture of it only")
+    applied: list[str] = Field([], description="ids of the controls this chunk is the first to obey")
+    sizes: list[int]
+    bytes: int
+    timing: Timing
+
+
+class Stats(Message):
+    """About once a second."""
+
+    type: Literal["stats"] = "stats"
+    fps: float = Field(description="frames made per second over the last seconds")
+    chunk_ms: float
+    sessions: int
+    queued: int
+    viewers: int
+    dropped: int = Field(description="chunks this client lost because it was too slow")
+    context_bytes: int
+
+
+class Pong(Message):
+    type: Literal["pong"] = "pong"
+    t: float
+
+
+ErrorCode = Literal[
+    "version", "invalid", "too_large", "too_fast", "state", "full", "unknown_model", "bad_request",
+    "unknown_session", "forbidden", "failed", "encoder", "internal",
+]  # fmt: skip
+
+
+class Error(Message):
+    """``retryable``: the same again may work later. The connection stays open unless ``closing`` follows."""
+
+    type: Literal["error"] = "error"
+    code: ErrorCode
+    message: str
+    retryable: bool = False
+    retry_after_s: float | None = None
+
+
+class Closing(Message):
+    """The last message. ``session_kept``: it can be resumed."""
+
+    type: Literal["closing"] = "closing"
+    reason: Literal[
+        "ended", "finished", "idle", "lifetime", "replaced", "failed", "shutdown", "protocol", "slow", "full",
+        "timeout",
+    ]  # fmt: skip
+    message: str = ""
+    session_kept: bool = False
+
+
+ServerMessage = Annotated[
+    Queued | Configured | Media | ControlStatus | Forked | Chunk | Stats | Pong | Error | Closing,
+    Field(discriminator="type"),
+]
+
+_CLIENT: TypeAdapter[Any] = TypeAdapter(ClientMessage)
+_SERVER: TypeAdapter[Any] = TypeAdapter(ServerMessage)
+
+
+def parse_client(text: str) -> Any:
+    """The client message in ``text``; UserError, one line, for anything else."""
+    return _parse(_CLIENT, text)
+
+
+def parse_server(text: str) -> Any:
+    """The server message in ``text``; UserError, one line, for anything else."""
+    return _parse(_SERVER, text)
+
+
+def _parse(adapter: TypeAdapter[Any], text: str) -> Any:
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{where}: {first['msg']}"[:300] if where else first["msg"][:300]) from None
+    except RecursionError:
+        raise UserError("the message is nested too deeply") from None
