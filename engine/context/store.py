@@ -16,7 +16,7 @@ from torch import Tensor
 from unreel.engine.context.budget import fit
 from unreel.engine.context.storage import Storage, unpack
 from unreel.engine.interfaces import ContextPolicy
-from unreel.engine.rope import Rope, rotate
+from unreel.engine.rope import Angles, Rope, rotate
 from unreel.engine.types import KV, Chunk
 
 
@@ -95,6 +95,7 @@ class Context:
     storage: Storage = Storage()
     budget: int | None = None
     _rotated: dict[tuple[int, int], tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+    _angles: dict[tuple[int, ...], Angles] = field(default_factory=dict, repr=False)  # shared by layers that keep alike
 
     @classmethod
     def empty(
@@ -115,7 +116,8 @@ class Context:
 
     def fork(self, with_rotated: bool = True) -> Context:
         """An independent context that shares every tensor; rotated copies only ``with_rotated``."""
-        return replace(self, layers=list(self.layers), _rotated=dict(self._rotated) if with_rotated else {})
+        rotated = dict(self._rotated) if with_rotated else {}
+        return replace(self, layers=list(self.layers), _rotated=rotated, _angles={})
 
     def commit(self, chunk: Chunk, kv: KV, coords_LA: Tensor, queries: Sequence[Tensor] | None = None) -> None:
         """Add a finished chunk's keys and values (per layer (L, H, D)), then let the policy compact.
@@ -125,6 +127,7 @@ class Context:
         """
         coords = coords_LA[:, None, :]
         self._rotated.clear()
+        self._angles.clear()
         for layer, (k, v) in enumerate(kv):
             q = None if queries is None or not self.policy.queries else queries[layer]
             self.layers[layer] = tuple(self._grown(group, chunk, k, v, coords, q) for group in self.layers[layer])
@@ -159,11 +162,19 @@ class Context:
         return opened
 
     def _opened(self, segments: Sequence[Segment], dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
+        keys = torch.cat([s.keys(dtype) for s in segments])
+        return rotate(keys, self._turned(segments)), torch.cat([s.values(dtype) for s in segments])
+
+    def _turned(self, segments: Sequence[Segment]) -> Angles:
+        alike = tuple(id(s.coords_NHA) for s in segments)
+        if alike in self._angles:
+            return self._angles[alike]
         positions = [self.positions(s) for s in segments]
         heads = max(p.shape[1] for p in positions)
         angles = self.rope.angles(torch.cat([p.expand(-1, heads, -1) for p in positions]))
-        keys = torch.cat([s.keys(dtype) for s in segments])
-        return rotate(keys, angles), torch.cat([s.values(dtype) for s in segments])
+        if not any(s.picked for s in segments):
+            self._angles[alike] = angles
+        return angles
 
     def positions(self, segment: Segment) -> Tensor:
         """Coordinates (N, 1 or H, A) on the axes of the next call: time counted back from ``end``."""
