@@ -26,7 +26,8 @@ install: $(READY)
 
 demo: $(READY)
 	@mkdir -p out
-	$(BIN)/unreel generate dream -o out/dream.mp4 --frames 480 --actions "w-40,wd-20,a-30,none-10" --seed 7 --json out/dream.json
+	$(BIN)/unreel generate dream -o out/dream.mp4 --frames 480 --actions "w-40,wd-20,a-30,none-10" --seed 7 --steps 4 \
+	  --json out/dream.json --compare 48
 
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)

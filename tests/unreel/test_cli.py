@@ -175,7 +175,8 @@ def test_every_command_has_help_with_an_example(cli: Cli, command: str) -> None:
     assert f"unreel {command}" in out.partition("Example")[2]
 
 
-def test_ctrl_c_leaves_a_whole_film(folder: Path, film: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_a_whole_film(folder: Path, film: Path, number: signal.Signals) -> None:
     """A real process, a real signal: exit code 130, the film plays, and it is said how long it is."""
     import av
 
@@ -185,7 +186,7 @@ def test_ctrl_c_leaves_a_whole_film(folder: Path, film: Path) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (part.exists() and part.stat().st_size > 20_000):
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "stopped after" in out
