@@ -32,7 +32,8 @@ class Parts:
 
     @property
     def fixed_bytes(self) -> int:
-        return sum(s.bytes for s in (*self.sink, *self.recent))
+        """Of what always stays; queries go when the bank has been chosen."""
+        return sum(s.without_queries().bytes for s in (*self.sink, *self.recent))
 
 
 def split(segments: Sequence[Segment], end: int, structure: Structure, slots: int) -> Parts:

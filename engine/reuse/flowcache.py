@@ -55,6 +55,7 @@ class FlowCache(Replays):
         if self.measure == "output" and points:
             miss = relative_l1(clean, extrapolate(points, item.times[0]))
             memory["rate"] = miss / (item.times[0] - points[-1][0]) ** len(points)
+            memory["power"] = len(points)
         memory["computed"] = memory.get("computed", 0) + 1
         memory["change"] = 0.0
         super().record(item, clean)
@@ -74,8 +75,7 @@ class FlowCache(Replays):
             return 0.0 if before is None else float(memory.get("change", 0.0)) + relative_l1(signal, before)
         if "rate" not in memory:
             return math.inf
-        points = memory["points"]
-        return float(memory["rate"] * (item.times[0] - points[-1][0]) ** len(points))
+        return float(memory["rate"] * (item.times[0] - memory["points"][-1][0]) ** memory["power"])
 
 
 def relative_l1(new: Tensor, old: Tensor) -> float:
