@@ -1,0 +1,119 @@
+"""Routes: the websocket, the page, what models there are, recordings, jobs, health and figures."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request, Response, WebSocket
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.background import BackgroundTask
+
+from unreel.streaming import videos
+from unreel.streaming.access import has_token, origin_fault
+from unreel.streaming.protocol import VERSION
+from unreel.streaming.shell import serve_socket
+from unreel.streaming.site import Site
+
+OPEN = ("/", "/healthz")  # and the page's own files: they hold no secrets, and the page asks for the token
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' ws: wss:",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def create_app(site: Site) -> FastAPI:
+    """The ASGI application; its lifespan starts the site's threads (whoever runs it drains the site)."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await site.start()
+        yield
+
+    app = FastAPI(title="unreel", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.site = site
+
+    @app.middleware("http")
+    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        if why := origin_fault(site.config, request.headers):
+            return _refuse(403, why)
+        public = request.url.path in OPEN or request.url.path.startswith("/web/")
+        if not public and not has_token(site.config, request.headers, request.url.query):
+            return _refuse(401, "wrong or missing token")
+        if int(request.headers.get("content-length") or 0) > 1_000_000:
+            return _refuse(413, "a request has at most 1 MB")
+        response = await call_next(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    @app.websocket("/v1/stream")
+    async def stream(socket: WebSocket) -> None:
+        await serve_socket(socket, site)
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, Any]:
+        alive = all(worker.alive for worker in site.workers.values())
+        if not alive or site.hub.draining:
+            raise HTTPException(503, "draining" if site.hub.draining else "an engine has stopped")
+        return {"status": "ok", "protocol": VERSION}
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        site.gauges()
+        return Response(site.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        data = [{"id": n, "object": "model", "owned_by": "unreel", **i.model_dump()} for n, i in site.hub.infos.items()]
+        return {"object": "list", "data": data}
+
+    @app.get("/v1/sessions/{id}/recording.mp4")
+    async def recording(id: str, key: str = "") -> Response:
+        right = site.hub.recording_key(id)
+        if right is None or not hmac.compare_digest(right.encode(), key.encode()):
+            raise HTTPException(404, "no recording with this session and key")
+        return film(site, id, f"unreel-{id[:6]}.mp4")
+
+    app.include_router(videos.router(site.jobs, lambda id: film(site, id, f"{id}.mp4")))
+    _pages(app)
+    return app
+
+
+def film(site: Site, id: str, name: str) -> Response:
+    """A recording: the finished file, or a copy of what a running session has so far."""
+    if site.recordings.ready(id):
+        return FileResponse(site.recordings.films[id].path, media_type="video/mp4", filename=name)
+    handle, copy = tempfile.mkstemp(suffix=".mp4", dir=site.recordings.folder)
+    os.close(handle)
+    if not site.recordings.copy_part(id, Path(copy)):
+        os.unlink(copy)
+        raise HTTPException(404, "nothing has been recorded yet")
+    return FileResponse(copy, media_type="video/mp4", filename=name, background=BackgroundTask(os.unlink, copy))
+
+
+def _pages(app: FastAPI) -> None:
+    web = Path(str(files("unreel.streaming"))) / "web"
+
+    @app.get("/")
+    async def page() -> Response:
+        return FileResponse(web / "index.html", media_type="text/html")
+
+    @app.get("/favicon.ico")
+    async def icon() -> Response:
+        return RedirectResponse("/web/icon.svg")
+
+    app.mount("/web", StaticFiles(directory=web), name="web")
+
+
+def _refuse(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"error": {"message": message, "type": "invalid_request_error", "code": status}}, status)

@@ -1,0 +1,344 @@
+"""A client for programs, blocking or async: what the server sends becomes chunks of frames.
+
+    with unreel.connect("ws://127.0.0.1:8765", seed=7) as live:
+        live.send("action", "w")
+        for chunk in live.chunks(30):
+            show(chunk.frames)                      # uint8 (T, H, W, 3)
+
+``async with`` and ``async for`` do the same. A lost connection is resumed once per chunk received.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import av
+import numpy as np
+from av.codec.context import Flags
+from PIL import Image
+from websockets.asyncio.client import ClientConnection as AsyncSocket
+from websockets.asyncio.client import connect as connect_async
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.sync.client import ClientConnection as SyncSocket
+from websockets.sync.client import connect as connect_sync
+
+from unreel.engine.errors import UserError
+from unreel.modalities.video.frames import Frames
+from unreel.streaming import protocol as p
+
+LARGEST = 256 * 1024 * 1024  # bytes of one message from the server
+
+
+@dataclass(frozen=True, slots=True)
+class LiveChunk:
+    """``frames`` uint8 (T, H, W, 3), decoded; ``data`` as it came (``fmp4`` is not decoded: ``frames`` is empty)."""
+
+    seq: int
+    chunk: int
+    frames: Frames
+    data: bytes
+    header: p.Chunk
+
+    @property
+    def applied(self) -> list[str]:
+        """Ids of the controls that this chunk is the first to obey."""
+        return self.header.applied
+
+
+class Dialogue:
+    """The client's side of the protocol, without sockets: messages in, chunks and answers out."""
+
+    def __init__(self, hello: p.Configure | p.Watch | p.Resume) -> None:
+        self.hello: p.Configure | p.Watch | p.Resume = hello
+        self.configured: p.Configured | None = None
+        self.media: p.Media | None = None
+        self.init = b""
+        self.controls: list[p.ControlStatus] = []  # what became of controls, newest last
+        self.stats: p.Stats | None = None
+        self.forked: p.Forked | None = None
+        self.last_seq: int | None = None
+        self.over = ""
+        self._expects: Any = None
+        self._decoder: Any = None
+        self._ids = 0
+
+    def receive(self, data: str | bytes) -> LiveChunk | None:
+        """A frame from the server; a chunk when it completed one.
+
+        Raises:
+            UserError: the server refused or ended something, in its own words.
+        """
+        if isinstance(data, bytes):
+            return self._binary(data)
+        message = p.parse_server(data)
+        if isinstance(message, p.Configured):
+            self.configured = message
+        elif isinstance(message, p.Chunk) or (isinstance(message, p.Media) and message.bytes):
+            self._expects = message
+        elif isinstance(message, p.ControlStatus):
+            self.controls = [*self.controls[-255:], message]
+        elif isinstance(message, p.Forked):
+            self.forked = message
+        elif isinstance(message, p.Stats):
+            self.stats = message
+        elif isinstance(message, p.Closing):
+            self.over = message.reason
+            if message.reason not in ("ended", "finished", "shutdown"):
+                raise UserError(f"the server closed the stream: {message.reason} {message.message}".strip())
+        elif isinstance(message, p.Error):
+            raise UserError(f"{message.code}: {message.message}")
+        if isinstance(message, p.Media):
+            self.media, self._decoder = message, None
+        return None
+
+    def control(self, kind: str, value: Any = None) -> p.Control:
+        """A control with an id of its own."""
+        self._ids += 1
+        return p.Control(id=f"p{self._ids}", kind=kind, value=value)  # type: ignore[arg-type]
+
+    def resume(self) -> bool:
+        """Turn to resuming after a lost connection; False where there is nothing to resume."""
+        if self.configured is None or self.configured.key is None or self.over:
+            return False
+        wish: Any = self.hello
+        self.hello = p.Resume(
+            session=self.configured.session, key=self.configured.key, last_seq=self.last_seq, formats=wish.formats,
+            window=wish.window,
+        )  # fmt: skip
+        return True
+
+    def _binary(self, data: bytes) -> LiveChunk | None:
+        message, self._expects = self._expects, None
+        if isinstance(message, p.Media):
+            self.init = data
+            return None
+        if not isinstance(message, p.Chunk):
+            raise UserError("the server sent bytes that belong to no message")
+        self.last_seq = message.seq
+        return LiveChunk(message.seq, message.chunk, self._decode(message, data), data, message)
+
+    def _decode(self, header: p.Chunk, data: bytes) -> Frames:
+        media = self.media
+        assert media is not None, "media comes before the first chunk"
+        parts, at = [], 0
+        for size in header.sizes:
+            parts.append(data[at : at + size])
+            at += size
+        if header.format == "rgb":
+            return np.frombuffer(data, np.uint8).reshape(-1, media.height, media.width, 3)
+        if header.format == "jpeg":
+            return np.stack([np.asarray(Image.open(io.BytesIO(part)).convert("RGB")) for part in parts])
+        if header.format == "h264":
+            return self._h264(parts, media)
+        return np.empty((0, media.height, media.width, 3), np.uint8)
+
+    def _h264(self, parts: list[bytes], media: p.Media) -> Frames:
+        if self._decoder is None:
+            self._decoder = av.CodecContext.create("h264", "r")
+            self._decoder.thread_count = 1
+            self._decoder.flags |= Flags.low_delay
+        frames = [f.to_ndarray(format="rgb24") for part in parts for f in self._decoder.decode(av.Packet(part))]
+        return np.stack(frames) if frames else np.empty((0, media.height, media.width, 3), np.uint8)
+
+
+class Connect:
+    """What ``connect`` returns: enter it with ``with`` or ``async with``."""
+
+    def __init__(self, url: str, hello: p.Configure | p.Watch | p.Resume, token: str | None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("ws", "wss"):
+            raise UserError(f"connect takes a ws:// or wss:// address, got {url!r}")
+        path = parts.path if parts.path not in ("", "/") else "/v1/stream"
+        self.url = urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+        self.dialogue = Dialogue(hello)
+        self.options: dict[str, Any] = {
+            "subprotocols": [p.VERSION], "max_size": LARGEST, "compression": None, "proxy": None,
+            "additional_headers": {"Authorization": f"Bearer {token}"} if token else None,
+        }  # fmt: skip
+        self._open: Any = None
+
+    def __enter__(self) -> Live:
+        self._open = Live(self)
+        live: Live = self._open
+        return live.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    async def __aenter__(self) -> AsyncLive:
+        self._open = AsyncLive(self)
+        live: AsyncLive = self._open
+        await live.connect()
+        return live
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._open.close()
+
+
+class Live:
+    """A running stream, blocking. Iterate it or ``chunks``; ``send`` controls; ``end`` gives the session up."""
+
+    def __init__(self, made: Connect) -> None:
+        self.made, self.dialogue = made, made.dialogue
+        self._socket: SyncSocket | None = None
+
+    def __enter__(self) -> Live:
+        self._connect()
+        while self.dialogue.configured is None:
+            self._receive()
+        return self
+
+    def send(self, kind: str, value: Any = None) -> str:
+        """Queue a control; returns its id, which comes back in ``LiveChunk.applied``."""
+        control = self.dialogue.control(kind, value)
+        self._send(control)
+        return control.id
+
+    def chunks(self, count: int | None = None) -> Iterator[LiveChunk]:
+        """So many chunks, or all until the session ends."""
+        made = 0
+        while (count is None or made < count) and not self.dialogue.over:
+            try:
+                chunk = self._receive()
+            except ConnectionClosed:
+                if self.dialogue.over:
+                    return
+                if not self.dialogue.resume():
+                    raise UserError("the connection was lost") from None
+                self._connect()
+                continue
+            if chunk is not None:
+                made += 1
+                self._send(p.Ack(seq=chunk.seq))
+                yield chunk
+
+    __iter__ = chunks
+
+    def end(self) -> None:
+        """End the session for good; leaving the ``with`` block does so, too."""
+        if self._socket is not None and self.dialogue.configured and self.dialogue.configured.role == "owner":
+            self._send(p.End())
+
+    def close(self) -> None:
+        try:
+            self.end()
+        except ConnectionClosed:
+            pass
+        if self._socket is not None:
+            self._socket.close()
+
+    def _connect(self) -> None:
+        try:
+            self._socket = connect_sync(self.made.url, **self.made.options)
+        except (OSError, InvalidHandshake) as error:
+            raise UserError(_refused(self.made.url, error)) from None
+        self._send(self.dialogue.hello)
+
+    def _send(self, message: p.Message) -> None:
+        assert self._socket is not None, "connected before"
+        self._socket.send(message.model_dump_json())
+
+    def _receive(self) -> LiveChunk | None:
+        assert self._socket is not None, "connected before"
+        return self.dialogue.receive(self._socket.recv())
+
+
+class AsyncLive:
+    """``Live`` for asyncio."""
+
+    def __init__(self, made: Connect) -> None:
+        self.made, self.dialogue = made, made.dialogue
+        self._socket: AsyncSocket | None = None
+
+    async def connect(self) -> None:
+        await self._connect()
+        while self.dialogue.configured is None:
+            await self._receive()
+
+    async def send(self, kind: str, value: Any = None) -> str:
+        """Queue a control; returns its id, which comes back in ``LiveChunk.applied``."""
+        control = self.dialogue.control(kind, value)
+        await self._send(control)
+        return control.id
+
+    async def chunks(self, count: int | None = None) -> AsyncIterator[LiveChunk]:
+        """So many chunks, or all until the session ends."""
+        made = 0
+        while (count is None or made < count) and not self.dialogue.over:
+            try:
+                chunk = await self._receive()
+            except ConnectionClosed:
+                if self.dialogue.over:
+                    return
+                if not self.dialogue.resume():
+                    raise UserError("the connection was lost") from None
+                await self._connect()
+                continue
+            if chunk is not None:
+                made += 1
+                await self._send(p.Ack(seq=chunk.seq))
+                yield chunk
+
+    __aiter__ = chunks
+
+    async def end(self) -> None:
+        """End the session for good; leaving the ``async with`` block does so, too."""
+        if self._socket is not None and self.dialogue.configured and self.dialogue.configured.role == "owner":
+            await self._send(p.End())
+
+    async def close(self) -> None:
+        try:
+            await self.end()
+        except ConnectionClosed:
+            pass
+        if self._socket is not None:
+            await self._socket.close()
+
+    async def _connect(self) -> None:
+        try:
+            self._socket = await connect_async(self.made.url, **self.made.options)
+        except (OSError, InvalidHandshake) as error:
+            raise UserError(_refused(self.made.url, error)) from None
+        await self._send(self.dialogue.hello)
+
+    async def _send(self, message: p.Message) -> None:
+        assert self._socket is not None, "connected before"
+        await self._socket.send(message.model_dump_json())
+
+    async def _receive(self) -> LiveChunk | None:
+        assert self._socket is not None, "connected before"
+        return self.dialogue.receive(await self._socket.recv())
+
+
+def _refused(url: str, error: Exception) -> str:
+    address = url.partition("?")[0]
+    return f"cannot connect to {address}: {error}; is `unreel serve` running there, and is the token right?"
+
+
+def connect(
+    url: str, *, token: str | None = None, watch: str | None = None, format: str = "rgb", **configure: Any
+) -> Connect:
+    """Open a live session on a server, or look at one with its ``watch`` token.
+
+    Args:
+        url: ``ws://host:port``.
+        token: the server's, where it wants one.
+        format: ``rgb`` (exact), ``h264``, ``jpeg`` or ``fmp4``.
+        configure: fields of the protocol's ``configure`` (or ``watch``): model, seed, steps, actions, pace, window...
+
+    Raises:
+        UserError: a bad address or field; entering the result raises it when the server refuses.
+    """
+    try:
+        hello: p.Configure | p.Watch = (
+            p.Configure(formats=[format], **configure)  # type: ignore[list-item]
+            if watch is None
+            else p.Watch(token=watch, formats=[format], **configure)  # type: ignore[list-item]
+        )
+    except ValueError as error:
+        raise UserError(f"connect: {' '.join(str(error).split())[:300]}") from None
+    return Connect(url, hello, token)

@@ -1,0 +1,152 @@
+"""Recordings: one MP4 per session, written by a thread of its own, readable while it grows.
+
+A file is named after its session's random id, inside a folder of the server's own: nothing a client sends is ever
+part of a path. While a session runs, ``part`` copies what is complete so far; afterwards the file has its index
+in front.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unreel.modalities.video.export import open_exporter
+from unreel.modalities.video.frames import Frames
+from unreel.modalities.video.writer import FrameWriter
+
+log = logging.getLogger("unreel.streaming")
+WAITING = 64  # chunks
+
+
+@dataclass
+class Film:
+    """One recording. ``complete`` bytes of the growing file are whole; ``done`` once it has its final form."""
+
+    path: Path
+    writer: FrameWriter | None = None
+    complete: int = 0
+    frames: int = 0
+    failed: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
+    finished_at: float = 0.0
+
+
+class Recordings:
+    """``folder`` None makes a temporary one, removed by ``stop``. ``keep_s`` and ``keep_bytes`` bound what stays."""
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        keep_s: float = 3600.0,
+        keep_bytes: int = 2_000_000_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._temporary = folder is None
+        self.folder = Path(tempfile.mkdtemp(prefix="unreel-")) if folder is None else folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.keep_s, self.keep_bytes, self.clock = keep_s, keep_bytes, clock
+        self.films: dict[str, Film] = {}
+        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING)
+        self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish every film, then end the thread; a temporary folder is removed."""
+        self._queue.put(lambda: [self._finish(id) for id in list(self.films)] and None)
+        self._queue.put(None)
+        self._thread.join()
+        if self._temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write(self, id: str, frames_THWC: Frames, fps: float) -> None:
+        """Append a chunk; blocks while the disk is too slow."""
+        self._queue.put(lambda: self._write(id, frames_THWC, fps))
+
+    def finish(self, id: str) -> None:
+        """No more chunks come: give the file its final form."""
+        self._queue.put(lambda: self._finish(id))
+
+    def ready(self, id: str) -> bool:
+        """Whether the film is in its final form."""
+        return id in self.films and self.films[id].done.is_set() and not self.films[id].failed
+
+    def copy_part(self, id: str, target: Path) -> bool:
+        """Copy what a running session has so far: a fragmented MP4 of whole fragments. False: nothing yet."""
+        film = self.films.get(id)
+        if film is None or film.writer is None or film.complete == 0:
+            return False
+        with film.writer.part.open("rb") as source, target.open("wb") as out:
+            left = film.complete
+            while left > 0 and (block := source.read(min(left, 1 << 20))):
+                out.write(block)
+                left -= len(block)
+        return True
+
+    def drop(self, id: str) -> None:
+        """Forget a film and delete its file, finished or not."""
+        self._queue.put(lambda: self._drop(id))
+
+    # ---- on the scribe's thread --------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (task := self._queue.get()) is not None:
+            try:
+                task()
+            except Exception:
+                log.exception("a recording failed")
+
+    def _write(self, id: str, frames_THWC: Frames, fps: float) -> None:
+        film = self.films.get(id)
+        if film is None:
+            path = self.folder / f"{id}.mp4"
+            film = self.films[id] = Film(path, open_exporter(path, fps))
+        if film.failed or film.writer is None:
+            return
+        try:
+            film.writer.write(frames_THWC)
+        except Exception:
+            film.failed = True
+            raise
+        film.frames += len(frames_THWC)
+        film.complete = film.writer.part.stat().st_size
+
+    def _finish(self, id: str) -> None:
+        film = self.films.get(id)
+        if film is not None and film.writer is not None:
+            writer, film.writer = film.writer, None
+            try:
+                writer.close()
+            except Exception:
+                film.failed = True
+                raise
+            finally:
+                film.finished_at = self.clock()
+                film.done.set()
+        self._prune()
+
+    def _prune(self) -> None:
+        """Drop films that are too old, and the oldest while all together are too big."""
+        over = [(film.finished_at, id) for id, film in self.films.items() if film.done.is_set()]
+        total = sum(film.path.stat().st_size for film in self.films.values() if film.path.exists())
+        for when, id in sorted(over):
+            if self.clock() - when <= self.keep_s and total <= self.keep_bytes:
+                break
+            film = self.films[id]
+            total -= film.path.stat().st_size if film.path.exists() else 0
+            self._drop(id)
+
+    def _drop(self, id: str) -> None:
+        film = self.films.pop(id, None)
+        if film is not None:
+            if film.writer is not None:
+                film.writer.close()
+            film.path.unlink(missing_ok=True)

@@ -1,0 +1,167 @@
+"""The media thread: encodes what the engine made, while the engine makes the next. One for all models.
+
+Chunks of a session go through in order: encoded in every wanted format, delivered, then handed to the scribe for
+the recording. Its queue is bounded, so an engine that is faster than the encoders waits instead of piling up.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from unreel.engine.model import Model
+from unreel.engine.types import Event
+from unreel.streaming.backend import Ended, Made, Notice, Packet, Still
+from unreel.streaming.media import Encoder, open_encoder
+from unreel.streaming.protocol import Timing
+from unreel.streaming.recording import Recordings
+from unreel.streaming.steer import wire_name
+
+log = logging.getLogger("unreel.streaming")
+WAITING = 64  # chunks
+
+Open = Callable[[str, int, int, float], Encoder]
+
+
+@dataclass
+class Desk:
+    """What the studio keeps of one session."""
+
+    size: tuple[int, int]
+    fps: float
+    record: bool
+    formats: frozenset[str] = frozenset()
+    encoders: dict[str, Encoder] = field(default_factory=dict)
+    keys: set[str] = field(default_factory=set)
+    last: tuple[Event, Any] | None = None
+
+
+class Studio:
+    """Public methods may be called from any thread; ``put`` blocks while the queue is full."""
+
+    def __init__(
+        self, recordings: Recordings, deliver: Callable[[Notice], None], encoders: Open = open_encoder
+    ) -> None:
+        self.recordings, self.deliver, self.encoders = recordings, deliver, encoders
+        self.desks: dict[str, Desk] = {}
+        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING)
+        self._thread = threading.Thread(target=self._run, name="studio", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Everything put so far is encoded and recorded when this returns."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def open(self, id: str, model: Model, record: bool) -> None:
+        self.desks[id] = Desk(model.frame_size, model.fps, record)
+
+    def want(self, id: str, formats: frozenset[str]) -> None:
+        desk = self.desks.get(id)
+        if desk is not None:
+            desk.formats = formats  # read once per chunk
+
+    def key(self, id: str, format: str, still: bool) -> None:
+        desk = self.desks.get(id)
+        if desk is not None:
+            desk.keys.add(format)
+            if still:
+                self._offer(lambda: self._still(id, format))
+
+    def put(self, id: str, event: Event, context_bytes: int) -> None:
+        self._queue.put(lambda: self._chunk(id, event, context_bytes))
+
+    def end(self, id: str, why: str = "", message: str = "") -> None:
+        """The session is over: finish its recording, then say so when ``why`` is given."""
+        self._queue.put(lambda: self._end(id, why, message))
+
+    # ---- on the studio's thread ------------------------------------------------------------------------------
+
+    def _offer(self, task: Callable[[], None]) -> None:
+        """Called from the loop, which must not block: a still is not worth waiting for."""
+        try:
+            self._queue.put_nowait(task)
+        except queue.Full:
+            log.info("the studio is busy: no still")
+
+    def _run(self) -> None:
+        while (task := self._queue.get()) is not None:
+            try:
+                task()
+            except Exception:
+                log.exception("a task of the studio failed")
+
+    def _chunk(self, id: str, event: Event, context_bytes: int) -> None:
+        desk = self.desks.get(id)
+        if desk is None or not event.final:
+            return
+        began = time.perf_counter()
+        desk.last = (event, None)
+        encoded = {}
+        for format in desk.formats:
+            try:
+                encoded[format] = self._encode(desk, format, event)
+            except Exception:
+                log.exception("encoding %s failed twice", format)
+                self._end(id, "encoder", f"the picture could not be encoded as {format}")
+                return
+        timing = Timing(
+            model_ms=round(event.timing.get("model", 0) * 1e3, 3),
+            decode_ms=round(event.timing.get("decode", 0) * 1e3, 3),
+            encode_ms=round((time.perf_counter() - began) * 1e3, 3),
+            total_ms=round(event.timing.get("total", 0) * 1e3, 3),
+        )
+        applied = tuple((control.id, wire_name(control.kind)) for control in event.applied)
+        ids = tuple(control for control, _ in applied)
+        frames, chunk = len(event.payload), event.chunk.index
+        packets = {
+            format: Packet(event.seq, chunk, frames, e.key, e.data, e.sizes, ids, timing, media)
+            for format, (e, media) in encoded.items()
+        }
+        self.deliver(Made(id, event.seq, chunk, frames, applied, timing, packets, context_bytes))
+        if desk.record:
+            self.recordings.write(id, event.payload, desk.fps)
+
+    def _encode(self, desk: Desk, format: str, event: Event) -> Any:
+        """One chunk in one format. A broken encoder is replaced once: the new one begins with a key."""
+        for attempt in (1, 2):
+            try:
+                if format not in desk.encoders:
+                    desk.encoders[format] = self.encoders(format, *desk.size, desk.fps)
+                encoder = desk.encoders[format]
+                encoded = encoder.encode(event.payload, format in desk.keys)
+                desk.keys.discard(format)
+                return encoded, encoder.describe()
+            except Exception:
+                desk.encoders.pop(format, None)
+                if attempt == 2:
+                    raise
+                log.warning("the %s encoder failed and is replaced", format, exc_info=True)
+        raise AssertionError("not reached")
+
+    def _still(self, id: str, format: str) -> None:
+        desk = self.desks.get(id)
+        if desk is None or desk.last is None or format == "fmp4":
+            return
+        event = desk.last[0]
+        encoder = self.encoders(format, *desk.size, desk.fps)
+        e = encoder.encode(event.payload[-1:], True)
+        zero = Timing(model_ms=0, decode_ms=0, encode_ms=0, total_ms=0)
+        packet = Packet(event.seq, event.chunk.index, 1, True, e.data, e.sizes, (), zero, encoder.describe())
+        self.deliver(Still(id, format, packet))
+
+    def _end(self, id: str, why: str, message: str) -> None:
+        desk = self.desks.pop(id, None)
+        if desk is None:
+            return
+        if desk.record:
+            self.recordings.finish(id)
+        if why:
+            self.deliver(Ended(id, why, message))
