@@ -15,7 +15,10 @@ from typing import Any
 from unreel.engine.errors import UserError
 
 _PARTS: dict[str, dict[str, str | Callable[..., Any]]] = {
-    "backbone": {"patch-dit": "unreel.engine.backbone.dit:PatchDiT"},
+    "backbone": {
+        "patch-dit": "unreel.engine.backbone.dit:PatchDiT",
+        "wan": "unreel.engine.backbone.wan:WanBackbone",
+    },
     "sampler": {
         "euler": "unreel.engine.sampler.euler:Euler",
         "renoise": "unreel.engine.sampler.renoise:Renoise",
