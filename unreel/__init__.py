@@ -15,6 +15,7 @@ from unreel.engine.model import Model
 from unreel.engine.session import Session
 from unreel.engine.types import Chunk, CommitMode, Control, Event
 from unreel.modalities.video.export import export
+from unreel.streaming.client import connect
 
 __version__ = "0.1.0"
 
@@ -27,6 +28,7 @@ __all__ = [
     "Session",
     "UserError",
     "advance",
+    "connect",
     "export",
     "load",
     "models",

@@ -11,7 +11,10 @@ from unreel.commands.bench import bench
 from unreel.commands.generate import generate
 from unreel.commands.inspect import inspect
 from unreel.commands.models import models
+from unreel.commands.profile import profile
+from unreel.commands.serve import serve
 from unreel.commands.train import train
+from unreel.commands.watch import watch
 from unreel.engine.errors import UserError
 
 # What the parser raises, by way of its base: the class's own module depends on typer's version.
@@ -30,6 +33,9 @@ app.command()(inspect)
 app.command()(generate)
 app.command(context_settings=PASS_ON)(train)
 app.command()(bench)
+app.command()(profile)
+app.command()(serve)
+app.command()(watch)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
