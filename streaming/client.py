@@ -91,7 +91,7 @@ class Dialogue:
                 raise UserError(f"the server closed the stream: {message.reason} {message.message}".strip())
         elif isinstance(message, p.Error):
             raise UserError(f"{message.code}: {message.message}")
-        if isinstance(message, p.Media):
+        if isinstance(message, p.Media) and message != self.media:  # the same again: resumed, the decoder goes on
             self.media, self._decoder = message, None
         return None
 
