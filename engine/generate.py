@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from unreel.engine.context.view import RowsView, Track
+from unreel.engine.context.view import RowsView, Track, Watch
 from unreel.engine.reuse.base import Item
 from unreel.engine.rng import normal
 from unreel.engine.state import Flight, Past
@@ -78,8 +78,11 @@ def schedule(session: Session) -> Work:
     return work
 
 
-def compute(model: Model, works: Sequence[Work]) -> None:
-    """One backbone call over all rows of all works; fills ``clean``, ``kv`` and ``queries`` of each row."""
+def compute(model: Model, works: Sequence[Work], watch: Watch | None = None) -> None:
+    """One backbone call over all rows of all works; fills ``clean``, ``kv`` and ``queries`` of each row.
+
+    ``watch`` sees every attention, for profiling.
+    """
     rows = [row for work in works for part in work.rows.values() for row in part]
     if not rows:
         return
@@ -94,8 +97,8 @@ def compute(model: Model, works: Sequence[Work]) -> None:
         states = torch.stack([row.state for row in rows]).to(model.device, model.dtype)
         times = torch.tensor([row.time for row in rows], dtype=torch.float32, device=model.device)
         names = rows[0].conditions
-        condition = {n: torch.stack([r.conditions[n] for r in rows]).to(model.device) for n in names}
-        view = RowsView(tracks, model.backbone.rope, model.coords(rows[0].chunk.shape), model.attention)
+        condition = {n: model.together(n, [r.conditions[n] for r in rows]) for n in names}
+        view = RowsView(tracks, model.backbone.rope, model.coords(rows[0].chunk.shape), model.attention, watch)
         clean = model.backbone(states, times, view, condition).float()
     for index, row in enumerate(rows):
         row.clean = clean[index]

@@ -17,6 +17,8 @@ from unreel.engine.context.store import Context, placed, query_stride
 from unreel.engine.rope import Angles, Rope, rotate
 from unreel.engine.types import Chunk
 
+Watch = Callable[[int, tuple[int, ...], Tensor, Tensor], None]  # layer, heads (empty: all), rotated q and keys
+
 
 @dataclass
 class Track:
@@ -36,9 +38,11 @@ class Track:
 class RowsView:
     """One call over the rows of any number of tracks. ``captured[row]`` holds (k, v) per layer, unrotated."""
 
-    def __init__(self, tracks: Sequence[Track], rope: Rope, coords_LA: Tensor, attention: Attention) -> None:
+    def __init__(
+        self, tracks: Sequence[Track], rope: Rope, coords_LA: Tensor, attention: Attention, watch: Watch | None = None
+    ) -> None:
         self.tracks = tracks
-        self.attention = attention
+        self.attention, self.watch = attention, watch
         self.rope = rope
         self.coords = coords_LA[:, None, :]
         self.captured: dict[int, list[tuple[Tensor, Tensor]]] = {r: [] for t in tracks for r in t.capture}
@@ -78,7 +82,10 @@ class RowsView:
             seen = [p for p in pieces if self._visible(track, chunk, p[0])]
             keys = torch.cat([p[1] for p in seen]) if len(seen) > 1 else seen[0][1]
             values = torch.cat([p[2] for p in seen]) if len(seen) > 1 else seen[0][2]
-            result = self.attention(rotate(q, angles), keys, values)
+            turned = rotate(q, angles)
+            if self.watch is not None:
+                self.watch(layer, heads, turned, keys)
+            result = self.attention(turned, keys, values)
             if heads:
                 out[row][:, pick] = result
             else:
