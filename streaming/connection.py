@@ -34,7 +34,7 @@ class Bucket:
         self.level, self.at = float(burst), now
 
     def take(self, now: float) -> bool:
-        self.level = min(self.burst, self.level + (now - self.at) * self.rate)
+        self.level = min(self.burst, self.level + max(0.0, now - self.at) * self.rate)
         self.at = now
         if self.level < 1:
             return False

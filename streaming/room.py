@@ -39,7 +39,7 @@ class Room:
         self.rings.setdefault(viewer.format, deque())
         self._tell_formats()
         viewer.join(self.rings[viewer.format], last_seq)
-        if viewer.lost:
+        if viewer.lost and (self.rings[viewer.format] or self.paused):  # a new encoder begins with a key anyway
             self.ask_key(viewer.format, now)
         self.grant()
 
