@@ -38,7 +38,8 @@ class GuidanceCard(_Part):
 
 class Card(_Part):
     """One model. ``architecture``, ``codec``, ``sampler``, ``context``, ``reuse`` and each of ``conditions`` are
-    ``{class: NAME, ...options}``; ``training`` is a record for readers: data, licence, steps, loss, command."""
+    ``{class: NAME, ...options}``; an option that begins with ``./`` is a file or folder beside the weights.
+    ``training`` is a record for readers: data, licence, steps, loss, command."""
 
     name: str
     modality: str
@@ -54,6 +55,7 @@ class Card(_Part):
     context: dict[str, Any] = {"class": "full"}
     reuse: dict[str, Any] = {"class": "none"}
     conditions: dict[str, dict[str, Any]] = {}
+    prompt_switch: str | dict[str, Any] = "recache"
     presets: dict[str, dict[str, Any]] = {}
     weights: str | None = None
     seeds: str | None = None
@@ -82,3 +84,12 @@ def read_card(path: Path) -> Card:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
         raise UserError(f"{path} is not a model card: {faults}") from None
+
+
+def located(options: Any, folder: Path) -> Any:
+    """``options`` with every ``./name`` in them as a path in ``folder``."""
+    if isinstance(options, dict):
+        return {name: located(value, folder) for name, value in options.items()}
+    if isinstance(options, str) and options.startswith("./"):
+        return str(folder / options)
+    return options

@@ -48,6 +48,8 @@ class ActionCondition:
 class TextCondition:
     """A text embedding of fixed ``width``: given as a tensor or list (width,), or made by ``encoder(text)``."""
 
+    prompts = True  # a switch may be answered by recaching or blending, see engine/prompt.py
+
     def __init__(self, width: int, encoder: Any = None) -> None:
         self.width, self.encoder = width, encoder
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,20 @@ import torch
 from torch import Tensor, nn
 
 from unreel.engine import attention, registry
-from unreel.engine.card import Card, read_card
+from unreel.engine import start as starting
+from unreel.engine.card import Card, located, read_card
 from unreel.engine.context.profile import profile_path, read_profile
 from unreel.engine.context.storage import Storage
 from unreel.engine.errors import UserError
 from unreel.engine.guidance import Guidance
 from unreel.engine.interfaces import Backbone, Codec, Condition, ContextPolicy
 from unreel.engine.plan import TimePlan
+from unreel.engine.prompt import PromptSwitch
 from unreel.engine.sampler.times import Grid
 from unreel.engine.schedule import Schedule
 from unreel.engine.session import Session
 from unreel.engine.settings import Settings
-from unreel.engine.state import Held, Past
-from unreel.engine.types import Chunk, CommitMode
+from unreel.engine.types import CommitMode
 from unreel.engine.weights import fill, read_tensors
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -69,8 +71,14 @@ class Model:
 
     @property
     def frames_per_chunk(self) -> int:
-        """Media frames in one chunk."""
+        """Media frames in one chunk, the first of a stream excepted: that one has ``lead`` fewer."""
         return int(self.card.plan["frames"]) * int(getattr(self.codec, "frames_per_latent", 1))
+
+    @property
+    def lead(self) -> int:
+        """How many frames fewer the very first latent of a stream stands for (Wan: 1 instead of 4, so 3)."""
+        whole = int(getattr(self.codec, "frames_per_latent", 1))
+        return whole - int(getattr(self.codec, "first_frames", whole))
 
     def session(
         self,
@@ -88,6 +96,7 @@ class Model:
         reuse: str | dict[str, Any] | None = None,
         length: int | None = None,
         preset: str | None = None,
+        prompt_switch: str | dict[str, Any] | None = None,
         rewind: int = 16,
     ) -> Session:
         """Start a generation.
@@ -99,6 +108,7 @@ class Model:
             actions: actions in force from the first chunk on.
             steps, offset, commit, sampler, guidance, context, reuse: overrides of the card, see ``unreel inspect``.
             preset: a named set of these options from the card (``exact``, ``balanced``, ``fast``); others given win.
+            prompt_switch: ``recache``, ``swap`` or ``blend`` (see ``engine/prompt.py``).
             length: end after so many chunks (``start`` not counted); None is endless.
             rewind: how many chunks back ``Session.rewind`` can go.
 
@@ -108,16 +118,17 @@ class Model:
         options = {
             "seed": seed, "steps": steps, "offset": offset, "commit": commit, "sampler": sampler,
             "guidance": guidance, "context": context, "reuse": reuse, "rewind": rewind,
+            "prompt_switch": prompt_switch,
         }  # fmt: skip
         if preset is not None:
             options = {**options, **self._preset(preset, options)}
         if length is not None and length < 1:
             raise UserError(f"length must be 1 chunk or more, got {length}")
-        media, given_actions = self._start(seed, start, start_actions)
-        given = 0 if media is None else self._given_chunks(media)
+        media, given_actions = starting.choose(self, seed, start, start_actions)
+        given = 0 if media is None else starting.chunks_in(self, media)
         session = Session(self, self.settings(options, None if length is None else length + given))
         if media is not None:
-            self._prefill(session, media, given_actions, given)
+            starting.prefill(session, media, given_actions, given)
         if actions is not None:
             session.send("action", actions)
         return session
@@ -145,6 +156,7 @@ class Model:
             context=context,
             reuse=registry.create("reuse", _spec(wish.get("reuse"), card.reuse)),
             guidance=Guidance(wish.get("guidance", card.guidance.scale), card.guidance.drop),
+            prompt_switch=PromptSwitch.of(wish.get("prompt_switch", card.prompt_switch)),
             rewind=wish.get("rewind", 16),
             storage=storage,
             budget_bytes=budget,
@@ -183,56 +195,16 @@ class Model:
         shape = self.codec.latent_shape(frames, *self.frame_size)
         return TimePlan(frames, tuple(shape[1:]), length)
 
-    def _start(self, seed: int, start: Any, actions: Any) -> tuple[Any, Any]:
-        if isinstance(start, str) and start == "nothing":
-            return None, None
-        clips = self.seeds.get("frames")
-        if start is None or isinstance(start, int):
-            if clips is None:
-                if start is None:
-                    return None, None
-                raise UserError(f"{self.name} ships no seed clips: start from media, or from 'nothing'")
-            index = seed % len(clips) if start is None else start
-            if not 0 <= index < len(clips):
-                raise UserError(f"{self.name} ships seed clips 0 to {len(clips) - 1}, got {index}")
-            taken = self.seeds.get("actions")
-            return clips[index], None if taken is None else taken[index].tolist()
-        if isinstance(start, str):
-            raise UserError(f"start takes media, the number of a seed clip or 'nothing', got {start!r}")
-        return start, actions
-
-    def _given_chunks(self, media: Any) -> int:
-        return max(1, len(media) // self.frames_per_chunk)
-
-    def _prefill(self, session: Session, media: Any, actions: Any, chunks: int) -> None:
-        """Enter the start into the session as finished chunks; a single picture is held for one chunk."""
-        latents = self.codec.encode(media).to(self.device)
-        per_chunk = int(self.card.plan["frames"])
-        if len(latents) < per_chunk:
-            latents = torch.cat([latents, latents[-1:].expand(per_chunk - len(latents), *latents.shape[1:])])
-        latents = latents[-chunks * per_chunk :]
-        taken = None if actions is None else [int(a) for a in actions][-chunks * per_chunk :]
-        for index in range(chunks):
-            chunk = session.plan.chunk(index)
-            assert chunk is not None, "a plan is longer than its start"
-            told = self._told(chunk, taken)
-            clean = latents[chunk.start : chunk.start + chunk.frames].float()
-            session.state.next = index + 1
-            session.remember(Past(chunk, clean, told))
-        session.mark_origin()
-
-    def _told(self, chunk: Chunk, actions: list[int] | None) -> dict[str, Tensor]:
-        held = {"action": Held(self.conditions["action"].check(actions), 0)} if actions is not None else {}
-        return {
-            name: condition.encode(held[name].value, chunk, 0) if name in held else condition.null(chunk)
-            for name, condition in self.conditions.items()
-        }
-
     # ---- small services ----------------------------------------------------------------------------------
 
     def signal(self, state: Tensor) -> Tensor:
         with torch.inference_mode():
             return self.backbone.signal(state.to(self.device, self.dtype)).float()
+
+    def together(self, name: str, values: Sequence[Tensor]) -> Any:
+        """One condition of all rows of a call, as the backbone takes it: stacked, unless it has a way of its own."""
+        own = getattr(self.backbone, "together", None)
+        return torch.stack(list(values)).to(self.device) if own is None else own(name, values)
 
     def scalar(self, value: float) -> Tensor:
         return torch.tensor(value)
@@ -252,23 +224,46 @@ def load_model(
         UserError: any fault of the card or the weights.
     """
     card = read_card(card_path)
+    if seed is None and card.weights is None:
+        raise UserError(f"{card_path} names no weights: add `weights: FILE.safetensors`")
+    tensors = read_tensors(weights / str(card.weights)) if seed is None else None
+    return build(card, weights, tensors, device, dtype, seed)
+
+
+def build(
+    card: Card,
+    folder: Path,
+    tensors: dict[str, Tensor] | None,
+    device: str | None = None,
+    dtype: str | None = None,
+    seed: int | None = None,
+) -> Model:
+    """The model of a card and its tensors (None: random ones); ``folder`` is where other files of it lie.
+
+    Raises:
+        UserError: any fault of the card or the weights.
+    """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if dtype is not None and dtype not in DTYPES:
         raise UserError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     kind = best_dtype(device) if dtype is None else DTYPES[dtype]
-    with torch.random.fork_rng():
+    name = card.architecture.get("class")
+    lazily = tensors is not None and isinstance(name, str) and getattr(registry.find("backbone", name), "lazy", False)
+    with torch.random.fork_rng(), torch.device("meta") if lazily else nullcontext():
         torch.manual_seed(seed or 0)
         backbone = registry.create("backbone", card.architecture)
     assert isinstance(backbone, nn.Module)
-    if seed is None and card.weights is not None:
-        fill(backbone, read_tensors(weights / card.weights), weights / card.weights)
-    elif seed is None:
-        raise UserError(f"{card_path} names no weights: add `weights: FILE.safetensors`")
+    if tensors is not None:
+        fill(backbone, tensors, folder / (card.weights or ""), assign=lazily)
     backbone.requires_grad_(False).eval().to(device, kind)
-    model = Model(card, backbone, registry.create("codec", card.codec), device, kind)  # type: ignore[arg-type]
+    card = card.model_copy(update={n: located(getattr(card, n), folder) for n in ("codec", "conditions")})
+    codec = registry.create("codec", card.codec)
+    if hasattr(codec, "bind"):
+        codec.bind(device, kind)
+    model = Model(card, backbone, codec, device, kind)  # type: ignore[arg-type]
     if card.seeds is not None:
-        model.seeds = read_tensors(weights / card.seeds)
-    model.heads = read_profile(profile_path(card.name, weights))
+        model.seeds = read_tensors(folder / card.seeds)
+    model.heads = read_profile(profile_path(card.name, folder))
     return model
 
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from unreel.engine import prompt
 from unreel.engine.context.store import Context
 from unreel.engine.errors import UserError
 from unreel.engine.generate import advance
 from unreel.engine.plan import choosy
 from unreel.engine.reuse.base import Never
 from unreel.engine.rng import normal
-from unreel.engine.state import Flight, Held, Past, SessionState
+from unreel.engine.state import Flight, Past, SessionState
 from unreel.engine.stats import Stats
 from unreel.engine.types import Chunk, CommitMode, Control, Event
 
@@ -191,7 +192,10 @@ class Session:
         for name, count_ in (("chunks", chunks), ("frames", frames)):
             if count_ is not None and count_ < 1:
                 raise UserError(f"{name} must be 1 or more, got {count_}")
-        return chunks if frames is None else -(-frames // self.model.frames_per_chunk)
+        if frames is None:
+            return chunks
+        lead = 0 if self.state.codec else self.model.lead  # the first latent of a stream may stand for fewer frames
+        return -(-(frames + lead) // self.model.frames_per_chunk)
 
     # ---- what the loop calls -----------------------------------------------------------------------------
 
@@ -216,9 +220,8 @@ class Session:
             state, applied = self.state, self._apply_controls(chunk)
             noise = normal(chunk.shape, state.seed, chunk.index, 0).to(self.model.device)
             told = {
-                name: c.encode(held.value if held else None, chunk, held.since if held else chunk.start)
-                for name, c in self.conditions.items()
-                for held in [state.held.get(name)]
+                name: prompt.told(condition, state.held.get(name), chunk, self.settings.prompt_switch)
+                for name, condition in self.conditions.items()
             }
             state.flights.append(Flight(chunk, state.steps, 0, state.clock, noise, told, applied))
             state.next = chunk.index + 1
@@ -240,7 +243,8 @@ class Session:
             elif control.kind == "steps":
                 state.steps = control.value
             elif control.kind in self.conditions:
-                state.held[control.kind] = Held(control.value, chunk.start)
+                state.held[control.kind] = prompt.hold(self, control.kind, control.value, chunk)
+        prompt.switched(self, {c.kind for c in applied if c.kind in self.conditions}, chunk)
         return applied
 
     def told(self, chunk: Chunk, conditions: dict[str, Tensor], branch: str) -> dict[str, Tensor]:

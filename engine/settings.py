@@ -10,6 +10,7 @@ from unreel.engine.context.storage import Storage
 from unreel.engine.errors import UserError
 from unreel.engine.guidance import Guidance
 from unreel.engine.interfaces import ContextPolicy, Plan, ReusePolicy, Sampler
+from unreel.engine.prompt import PromptSwitch
 from unreel.engine.sampler.times import Grid
 from unreel.engine.schedule import Schedule
 from unreel.engine.types import CommitMode
@@ -31,6 +32,7 @@ class Settings:
     context: ContextPolicy
     reuse: ReusePolicy
     guidance: Guidance = field(default_factory=Guidance)
+    prompt_switch: PromptSwitch = PromptSwitch()
     rewind: int = 16
     storage: Storage = Storage()
     budget_bytes: int | None = None

@@ -55,10 +55,11 @@ class Past:
 
 @dataclass(frozen=True)
 class Held:
-    """A control value in force, and the latent frame since which it is."""
+    """A control value in force, the latent frame since which it is, and what a blend starts from."""
 
     value: Any
     since: int
+    before: Tensor | None = None
 
 
 @dataclass

@@ -34,8 +34,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path} is not a whole safetensors file (cut off? download it again): {line}") from None
 
 
-def fill(module: nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
+def fill(module: nn.Module, tensors: dict[str, Tensor], source: Path, assign: bool = False) -> None:
     """Load ``tensors`` into ``module``, converting dtypes; names and shapes must match exactly.
+
+    ``assign`` makes them the module's own as they are, without a copy (for modules built on the meta device).
 
     Raises:
         UserError: tensors missing, left over or of another shape; the message names the first few.
@@ -50,5 +52,8 @@ def fill(module: nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
             f"{len(n)} {what} ({', '.join(n[:3])}{', ...' if len(n) > 3 else ''})" for what, n in parts if n
         )
         raise UserError(f"{source} does not fit this architecture: {told}")
+    if assign:
+        module.load_state_dict(tensors, assign=True)
+        return
     with torch.no_grad():
         module.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in tensors.items()})

@@ -176,6 +176,7 @@ class WanBackbone(nn.Module):
     """
 
     wants_previous = False
+    lazy = True  # may be built on the meta device and be given its weights without a copy
 
     def __init__(
         self,
@@ -216,7 +217,7 @@ class WanBackbone(nn.Module):
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, value in precise.items():
             parameter = self.get_parameter(name)
-            if parameter.dtype != value.dtype:
+            if parameter.element_size() < value.element_size():
                 parameter.data = value.to(parameter.device)
         self._told.clear()
         if isinstance(self.blocks, HomeBlocks):
