@@ -1,0 +1,113 @@
+"""What a training step shows the network: noisy chunks, each with the chunks before it as its context.
+
+Every sequence runs as two sets of rows in one pass: *context* rows (chunks 0..C-2, clean or nearly so)
+whose keys and values are all that is used of them, and *noisy* rows (chunks 0..C-1), each of which sees the
+context rows of the chunks before it and itself. So every noisy chunk trains under exactly the conditions of
+generation, and a share of noisy context rows (diffusion forcing, Chen et al. 2024) teaches pipelined schedules.
+
+Letters: B sequences, C chunks (in shapes of sequences), R rows, L tokens, H heads, D head width.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unreel.engine.rope import Rope, rotate
+
+
+class TwinView:
+    """Attention of both sets of rows, context rows first: a View for one training pass."""
+
+    def __init__(self, sequences: int, chunks: int, coords_LA: Tensor, rope: Rope, span: int) -> None:
+        self.sequences, self.chunks = sequences, chunks
+        times = torch.arange(chunks) * span
+        placed = coords_LA[None].repeat(chunks, 1, 1)
+        placed[..., 0] += times[:, None]
+        cos, sin = rope.angles(placed[:, :, None, :])  # (C, L, 1, D/2)
+        order = torch.cat(
+            (torch.arange(chunks - 1).repeat(sequences), torch.arange(chunks).repeat(sequences))
+        )  # chunk of every row
+        self.angles = cos[order], sin[order]
+
+    @property
+    def context_rows(self) -> int:
+        return self.sequences * (self.chunks - 1)
+
+    def attend(self, layer: int, q_RLHD: Tensor, k_RLHD: Tensor, v_RLHD: Tensor) -> Tensor:
+        q, k = rotate(q_RLHD, self.angles), rotate(k_RLHD, self.angles)
+        (q_past, k_past, v_past), (q_now, k_now, v_now) = zip(*(self._split(x) for x in (q, k, v_RLHD)), strict=True)
+        past, now = [], []
+        for c in range(self.chunks):
+            now.append(
+                _attention(q_now[c], torch.cat((*k_past[:c], k_now[c]), 1), torch.cat((*v_past[:c], v_now[c]), 1))
+            )
+            if c < self.chunks - 1:
+                past.append(_attention(q_past[c], torch.cat(k_past[: c + 1], 1), torch.cat(v_past[: c + 1], 1)))
+        return torch.cat((torch.stack(past, 1).flatten(0, 1), torch.stack(now, 1).flatten(0, 1)))
+
+    def _split(self, x_RLHD: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        past, now = x_RLHD.split((self.context_rows, self.sequences * self.chunks))
+        return past.unflatten(0, (self.sequences, -1)).unbind(1), now.unflatten(0, (self.sequences, -1)).unbind(1)
+
+
+def _attention(q_BLHD: Tensor, k_BNHD: Tensor, v_BNHD: Tensor) -> Tensor:
+    q, k, v = (x.transpose(1, 2) for x in (q_BLHD, k_BNHD, v_BNHD))
+    weights = ((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)).softmax(-1)
+    return (weights @ v).transpose(1, 2)
+
+
+def context_times(sequences: int, chunks: int, generator: torch.Generator) -> Tensor:
+    """Times (B, C) of the context: mostly exactly clean, some lightly noisy, some at any level."""
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator)
+
+    kind = uniform(sequences, 1)
+    light, wild = 1 - 0.3 * uniform(sequences, chunks) ** 2, uniform(sequences, chunks)
+    return torch.where(kind < 0.55, torch.ones(()), torch.where(kind < 0.8, light, wild))
+
+
+def noisy_times(sequences: int, chunks: int, generator: torch.Generator) -> Tensor:
+    """Times (B, C) to learn at: a fifth at pure noise, the rest logit-normal towards noise."""
+    normal = torch.randn(sequences, chunks, generator=generator)
+    start = torch.rand(sequences, chunks, generator=generator) < 0.2
+    return torch.where(start, torch.zeros(()), torch.sigmoid(1.3 * normal - 0.9))
+
+
+def mix(clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+    """States at ``times`` (leading axes): ``t * clean + (1 - t) * noise``."""
+    t = times.reshape(*times.shape, *[1] * (clean.ndim - times.ndim))
+    return t * clean + (1 - t) * noise
+
+
+def pixel_weights(frames_BT3PP: Tensor, backdrop: Tensor, peak: float, grow: int = 2) -> Tensor:
+    """How much each pixel counts (B, T, 1, P, P): ``peak`` near what moves, 1 elsewhere.
+
+    Only earlier frames decide, never the frame itself: a weight that knew the answer would bias the
+    prediction towards things that may appear (a fish of one spawn in ten would always be drawn).
+    The chunk's first frame looks one frame back, its second two; edges, where fish come in, count double.
+    """
+    moving = ((frames_BT3PP - backdrop).abs().amax(2, keepdim=True) > 0.15).float()
+    near = F.max_pool2d(moving.flatten(0, 1), 4 * grow + 1, stride=1, padding=2 * grow).unflatten(0, moving.shape[:2])
+    anchor = torch.arange(near.shape[1]) // 2 * 2 - 1  # the last frame of the chunk before
+    known = (anchor >= 0).float()[:, None, None, None]
+    near = near[:, anchor.clamp(min=0)] * known
+    edge = torch.zeros(near.shape[-1])
+    edge[:4] = edge[-4:] = 1.0
+    return torch.maximum(1 + (peak - 1) * near, 1 + edge * known)
+
+
+def border_weights(corner: tuple[int, int], side: int, whole: int, unit: int, margin: int = 5) -> Tensor:
+    """Zero (P, P) within ``margin`` pixels of those edges of a crop that are no edges of the world.
+
+    ``corner``, ``side`` and ``whole`` count tokens of ``unit`` pixels. What swims in there cannot be known.
+    """
+    weights = torch.ones(side * unit, side * unit)
+    for axis, begin in enumerate(corner):
+        if begin > 0:
+            weights.narrow(axis, 0, margin).zero_()
+        if begin + side < whole:
+            weights.narrow(axis, side * unit - margin, margin).zero_()
+    return weights

@@ -1,0 +1,77 @@
+"""`unreel train dream`: film the game, train, export. Begins again where it was cut off."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from unreel.modalities.video.dream.collect import TEST_LEVELS, Shoot, collect
+from unreel.modalities.video.dream.data import load_shards
+from unreel.modalities.video.dream.export import export, export_seeds
+from unreel.modalities.video.dream.trainer import TrainConfig, Trainer
+
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "8000000000", "MALLOC_TRIM_THRESHOLD_": "16000000000"}  # glibc: 10-15 %
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command line of `unreel train dream`."""
+    parser = argparse.ArgumentParser(prog="unreel train dream", description=__doc__)
+    parser.add_argument("--out", default="out/train-dream", help="folder for checkpoints, log and the exported model")
+    parser.add_argument("--data", default="", help="folder of filmed shards; default: OUT/data, filmed if empty")
+    parser.add_argument("--minutes", type=float, default=90.0, help="length of the training, resumptions included")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each worker")
+    parser.add_argument("--workers", type=int, default=2, help="trainers that average their weights now and then")
+    parser.add_argument("--shards", type=int, default=5, help="training shards to film, 64,000 frames each (0.8 GB)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--warm", default="", help="begin from the averaged weights of this checkpoint")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    wish = parser.parse_args(list(arguments))
+    if wish.worker:
+        Trainer(TrainConfig(**json.loads(wish.worker))).run()
+        return
+    out = Path(wish.out)
+    data = Path(wish.data) if wish.data else out / "data"
+    film(data, out / "collector-venv", wish.shards)
+    config = TrainConfig(
+        str(data), str(out), wish.minutes, wish.threads, workers=wish.workers, seed=wish.seed, warm=wish.warm
+    )
+    train(config)
+    export(out / "checkpoint.pt", out / "model")
+    export_seeds(load_shards(data, "test")[0], out / "model" / "dream_seeds.safetensors")
+    print(f"exported to {out / 'model'}: load it with unreel.load({str(out / 'model')!r})")
+
+
+def film(data: Path, venv: Path, shards: int) -> None:
+    """Film what is missing: ``shards`` training shards and one of held-out levels."""
+    data.mkdir(parents=True, exist_ok=True)
+    wanted = [Shoot(str(data / f"train{i}"), seed=i + 1) for i in range(shards)]
+    wanted.append(Shoot(str(data / "test0"), steps=400, seed=77, start_level=TEST_LEVELS, levels=5000))
+    for shoot in wanted:
+        if not Path(shoot.out + ".npz").exists():
+            print(f"filming {shoot.out}: {shoot.streams} games of {shoot.steps} frames", flush=True)
+            collect(venv, shoot)
+
+
+def train(config: TrainConfig) -> None:
+    """Run all workers to the end; the first one's checkpoint counts."""
+    module = [sys.executable, "-m", "unreel.modalities.video.dream.train"]
+    environment = {**os.environ, **KEEP_MEMORY}
+    jobs = [[*module, "--worker", json.dumps(asdict(replace(config, rank=rank)))] for rank in range(config.workers)]
+    workers = [subprocess.Popen(job, env=environment) for job in jobs]
+    try:
+        failed = [rank for rank, worker in enumerate(workers) if worker.wait()]
+    finally:
+        for worker in workers:
+            worker.terminate()
+    if failed:
+        raise SystemExit(f"trainer {failed[0]} of {config.workers} failed; its error is above")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,235 @@
+"""Trains `dream`: resumable, cut at any time, on a CPU.
+
+float32 weights, bf16 arithmetic; AdamW; an average of the weights (EMA) is what is shipped. From
+`rollout_from` of the time on, a share of the sequences has the network's own predictions as context.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unreel.modalities.video.dream import forcing
+from unreel.modalities.video.dream.data import Windows, backdrop_of, load_shards
+from unreel.modalities.video.dream.net import Corner, DreamNet, Encoded, cut, fold_pixels, unfold_pixels
+from unreel.modalities.video.dream.peers import Peers
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run. ``minutes`` is the length of the learning-rate plan, counted over all resumptions."""
+
+    data: str
+    out: str
+    minutes: float = 60.0
+    threads: int = 2
+    sequences: int = 2
+    chunks: int = 6
+    crop: int = 4
+    crops: int = 8
+    crop_share: float = 0.65
+    crop_until: float = 0.8
+    rate: float = 1e-3
+    warmup: int = 150
+    decay_from: float = 0.6
+    ema: float = 0.999
+    peak: float = 10.0
+    rollout_from: float = 0.4
+    rollout_share: float = 0.5
+    dropout: float = 0.1
+    save_minutes: float = 2.0
+    seed: int = 0
+    rank: int = 0
+    workers: int = 1
+    meet_every: int = 40
+    warm: str = ""
+    net: dict[str, Any] = field(default_factory=dict)
+
+
+class Trainer:
+    """Weights, optimiser, average and clock: all that a checkpoint holds."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        torch.set_num_threads(config.threads)
+        torch.manual_seed(config.seed)
+        shards = load_shards(Path(config.data))
+        self.windows = Windows(shards, 2 * config.chunks, config.seed + 1000 * config.rank)
+        self.master = DreamNet(**config.net)
+        self.master.backdrop.data.copy_(backdrop_of(shards))
+        self.optimiser = torch.optim.AdamW(
+            self.master.parameters(), lr=config.rate, betas=(0.9, 0.98), weight_decay=0.01, foreach=True
+        )
+        self.average = copy.deepcopy(self.master).requires_grad_(False)
+        self.step, self.seconds = 0, 0.0
+        self.out = Path(config.out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            self.restore(self.path)
+        elif config.warm:
+            self.restore(Path(config.warm), weights_only=True)
+        self.work = copy.deepcopy(self.master).to(torch.bfloat16, memory_format=torch.channels_last)
+        self.generator = torch.Generator().manual_seed((config.seed + config.rank) * 10**6 + self.step)
+        self.peers = Peers(self.out / "peers", config.rank, config.workers)
+
+    @property
+    def path(self) -> Path:
+        return self.out / ("checkpoint.pt" if self.config.rank == 0 else f"checkpoint{self.config.rank}.pt")
+
+    def save(self) -> None:
+        """Write everything, atomically."""
+        content = {
+            "config": asdict(self.config), "net": asdict(self.master.config), "step": self.step,
+            "seconds": self.seconds, "master": self.master.state_dict(), "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }  # fmt: skip
+        partial = self.path.with_suffix(".tmp")
+        torch.save(content, partial)
+        os.replace(partial, self.path)
+
+    def restore(self, path: Path, weights_only: bool = False) -> None:
+        """Go on from a checkpoint, or (``weights_only``) begin anew from its average."""
+        content = torch.load(path, weights_only=True)
+        self.master.load_state_dict(content["average" if weights_only else "master"])
+        self.average.load_state_dict(content["average"])
+        if not weights_only:
+            self.optimiser.load_state_dict(content["optimiser"])
+            self.step, self.seconds = content["step"], content["seconds"]
+
+    def run(self) -> None:
+        """Train until the plan's time is used up; saves now and then and at the end."""
+        began, before = time.monotonic(), self.seconds
+        saved, log = began, self.path.with_name(self.path.stem.replace("checkpoint", "log") + ".jsonl")
+        while self.seconds < self.config.minutes * 60:
+            loss, parts = self.update()
+            now = time.monotonic()
+            self.seconds = before + now - began
+            if self.config.workers > 1 and self.step % self.config.meet_every == 0:
+                self.peers.meet(list(self.master.parameters()), self.step)
+            if self.step % 20 == 0:
+                record = {"step": self.step, "minutes": round(self.seconds / 60, 3), "loss": loss, **parts}
+                with log.open("a") as file:
+                    file.write(json.dumps(record) + "\n")
+            if now - saved > self.config.save_minutes * 60:
+                self.save()
+                saved = now
+        self.save()
+
+    def rate(self) -> float:
+        """Learning rate: linear warm-up, flat, then a half cosine to 2 % at the end of the time."""
+        c, done = self.config, self.seconds / (self.config.minutes * 60)
+        fall = max(0.0, (done - c.decay_from) / (1 - c.decay_from))
+        cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, fall)))
+        return c.rate * min(1.0, (self.step + 1) / c.warmup) * cosine
+
+    def update(self) -> tuple[float, dict[str, float]]:
+        """One step of the optimiser. Returns the loss and its parts."""
+        began = time.monotonic()
+        loss, parts = self.loss()
+        loss.backward()  # type: ignore[no-untyped-call]
+        masters, works = list(self.master.parameters()), list(self.work.parameters())
+        for m, w in zip(masters, works, strict=True):
+            m.grad = torch.zeros_like(m) if w.grad is None else w.grad.float()
+            w.grad = None
+        norm = torch.nn.utils.clip_grad_norm_(masters, 1.0)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate()
+        self.optimiser.step()
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_copy_(works, masters)
+            torch._foreach_lerp_(list(self.average.parameters()), masters, 1 - decay)
+        self.step += 1
+        parts |= {"norm": float(norm), "rate": self.rate(), "seconds": time.monotonic() - began}
+        return float(loss.detach()), {k: round(v, 6) for k, v in parts.items()}
+
+    def loss(self) -> tuple[Tensor, dict[str, float]]:
+        """Weighted squared error of the clean prediction over noisy rows."""
+        c, fold, g = self.config, self.master.config.fold, self.generator
+        pixels, actions, corner = self.material()
+        clean = fold_pixels(pixels, fold).unflatten(1, (c.chunks, 2))
+        dropped = torch.rand(*actions.shape[:2], 1, generator=g) < c.dropout
+        actions = actions.masked_fill(dropped, self.master.config.actions)
+        past = clean
+        rolling = self.seconds > c.rollout_from * c.minutes * 60 and torch.rand((), generator=g) < c.rollout_share
+        if rolling:
+            past = self.own(clean, actions, corner)
+        times = forcing.noisy_times(*clean.shape[:2], g)
+        out = self.rows(past, clean, forcing.context_times(*clean.shape[:2], g), times, actions, corner)
+        error = (unfold_pixels(out, fold) - pixels).square().mean(2, keepdim=True)
+        backdrop = cut(self.master.backdrop.detach(), corner, 4 * fold, pixels)
+        whole = self.master.config.size // (4 * fold)
+        weights = forcing.pixel_weights(pixels, backdrop, c.peak)
+        weights = weights * forcing.border_weights(corner, pixels.shape[-1] // (4 * fold), whole, 4 * fold)
+        scale = (1 / ((1 - times) ** 2 + 0.15)).repeat_interleave(2, 1)[..., None, None, None]
+        plain = error.detach().mean((2, 3, 4))
+        start = plain[times.repeat_interleave(2, 1) == 0]
+        parts = {"mse": float(plain.mean()), "start": float(start.mean()), "side": float(pixels.shape[-1])}
+        return (error * weights * scale).mean() * 2.5, parts | {"rolling": float(rolling)}
+
+    def material(self) -> tuple[Tensor, Tensor, Corner]:
+        """Pixels (B, T, 3, P, P) in [-1, 1], actions (B, C, 2) and the place of the crop in tokens.
+
+        Crops around the player show more of what is hard per second of computing than whole frames do.
+        """
+        c, unit = self.config, 4 * self.master.config.fold
+        done = self.seconds / (c.minutes * 60)
+        share = c.crop_share if done < c.crop_until else 0.0
+        if torch.rand((), generator=self.generator) < share:
+            room = self.master.config.size // unit - c.crop + 1
+            top, left = (int(i) for i in torch.randint(room, (2,), generator=self.generator))
+            frames, actions = self.windows.around(c.crops, top * unit, left * unit, c.crop * unit)
+        else:
+            top = left = 0
+            frames, actions = self.windows.batch(c.sequences)
+        pixels = frames.permute(0, 1, 4, 2, 3).float() / 127.5 - 1.0
+        return pixels, actions.unflatten(1, (c.chunks, 2)), (top, left)
+
+    @torch.no_grad()
+    def own(self, clean: Tensor, actions: Tensor, corner: Corner) -> Tensor:
+        """The chunks as the network itself predicts them, one or two generations deep; the first stays real."""
+        past, (batch, chunks) = clean, clean.shape[:2]
+        for _ in range(1 + int(torch.randint(2, (), generator=self.generator))):
+            times = torch.zeros(batch, chunks)
+            times += torch.tensor([0.0, 0.15, 0.4])[torch.randint(3, (batch, 1), generator=self.generator)]
+            predicted = self.rows(past, clean, torch.ones(batch, chunks), times, actions, corner)
+            predicted = predicted.unflatten(1, (chunks, 2))
+            past = torch.cat((clean[:, :1], predicted[:, 1:]), 1)
+        return past
+
+    def rows(
+        self, past: Tensor, clean: Tensor, past_times: Tensor, times: Tensor, actions: Tensor, corner: Corner
+    ) -> Tensor:
+        """Clean predictions (B, 2*C, channels, H, W) of noisy chunks under the given context."""
+        net, g = self.work, self.generator
+        before = forcing.mix(past, torch.randn(past.shape, generator=g), past_times)
+        now = forcing.mix(clean, torch.randn(clean.shape, generator=g), times)
+        previous = torch.cat((torch.zeros_like(before[:, :1]), before[:, :-1]), 1)
+        previous_time = torch.cat((torch.zeros_like(past_times[:, :1]), past_times[:, :-1]), 1)
+
+        def stacked(context: Tensor, noisy: Tensor) -> Tensor:
+            return torch.cat((context[:, :-1].flatten(0, 1), noisy.flatten(0, 1)))
+
+        view = forcing.TwinView(*clean.shape[:2], net.coords(clean.shape[2:]), net.rope, clean.shape[2])
+        states, row_times = stacked(before, now), stacked(past_times, times)
+        condition = {
+            "action": stacked(actions, actions),
+            "previous": stacked(previous, previous),
+            "previous_time": stacked(previous_time, previous_time),
+        }
+        encoded = net.encode(states, row_times, condition, corner)
+        tokens = net.trunk(encoded.tokens_RLD, encoded.cond_RD, view)
+        n = view.context_rows
+        sizes = (n, len(states) - n)
+        noisy = Encoded(*(part.split(sizes)[1] for part in encoded))
+        out = net.decode(tokens.split(sizes)[1], noisy, states[n:], row_times[n:], condition["previous"][n:], corner)
+        return out.unflatten(0, clean.shape[:2]).flatten(1, 2)
