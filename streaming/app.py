@@ -56,6 +56,12 @@ def create_app(site: Site) -> FastAPI:
             response.headers.setdefault(name, value)
         return response
 
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        answer = _refuse(error.status_code, str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
+
     @app.websocket("/v1/stream")
     async def stream(socket: WebSocket) -> None:
         await serve_socket(socket, site)

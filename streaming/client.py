@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -185,6 +186,7 @@ class Live:
     def __init__(self, made: Connect) -> None:
         self.made, self.dialogue = made, made.dialogue
         self._socket: SyncSocket | None = None
+        self._stack = ExitStack()
 
     def __enter__(self) -> Live:
         self._connect()
@@ -193,7 +195,11 @@ class Live:
         return self
 
     def send(self, kind: str, value: Any = None) -> str:
-        """Queue a control; returns its id, which comes back in ``LiveChunk.applied``."""
+        """Queue a control; returns its id, which comes back in ``LiveChunk.applied``.
+
+        Raises:
+            ConnectionClosed: the connection is lost; ``chunks`` resumes it.
+        """
         control = self.dialogue.control(kind, value)
         self._send(control)
         return control.id
@@ -213,7 +219,8 @@ class Live:
                 continue
             if chunk is not None:
                 made += 1
-                self._send(p.Ack(seq=chunk.seq))
+                with suppress(ConnectionClosed):  # why it closed is still to be read
+                    self._send(p.Ack(seq=chunk.seq))
                 yield chunk
 
     __iter__ = chunks
@@ -224,16 +231,14 @@ class Live:
             self._send(p.End())
 
     def close(self) -> None:
-        try:
+        with suppress(ConnectionClosed):
             self.end()
-        except ConnectionClosed:
-            pass
-        if self._socket is not None:
-            self._socket.close()
+        self._stack.close()
 
     def _connect(self) -> None:
+        self._stack.close()
         try:
-            self._socket = connect_sync(self.made.url, **self.made.options)
+            self._socket = self._stack.enter_context(connect_sync(self.made.url, **self.made.options))
         except (OSError, InvalidHandshake) as error:
             raise UserError(_refused(self.made.url, error)) from None
         self._send(self.dialogue.hello)
@@ -253,6 +258,7 @@ class AsyncLive:
     def __init__(self, made: Connect) -> None:
         self.made, self.dialogue = made, made.dialogue
         self._socket: AsyncSocket | None = None
+        self._stack = AsyncExitStack()
 
     async def connect(self) -> None:
         await self._connect()
@@ -260,7 +266,11 @@ class AsyncLive:
             await self._receive()
 
     async def send(self, kind: str, value: Any = None) -> str:
-        """Queue a control; returns its id, which comes back in ``LiveChunk.applied``."""
+        """Queue a control; returns its id, which comes back in ``LiveChunk.applied``.
+
+        Raises:
+            ConnectionClosed: the connection is lost; ``chunks`` resumes it.
+        """
         control = self.dialogue.control(kind, value)
         await self._send(control)
         return control.id
@@ -280,7 +290,8 @@ class AsyncLive:
                 continue
             if chunk is not None:
                 made += 1
-                await self._send(p.Ack(seq=chunk.seq))
+                with suppress(ConnectionClosed):  # why it closed is still to be read
+                    await self._send(p.Ack(seq=chunk.seq))
                 yield chunk
 
     __aiter__ = chunks
@@ -291,16 +302,14 @@ class AsyncLive:
             await self._send(p.End())
 
     async def close(self) -> None:
-        try:
+        with suppress(ConnectionClosed):
             await self.end()
-        except ConnectionClosed:
-            pass
-        if self._socket is not None:
-            await self._socket.close()
+        await self._stack.aclose()
 
     async def _connect(self) -> None:
+        await self._stack.aclose()
         try:
-            self._socket = await connect_async(self.made.url, **self.made.options)
+            self._socket = await self._stack.enter_async_context(connect_async(self.made.url, **self.made.options))
         except (OSError, InvalidHandshake) as error:
             raise UserError(_refused(self.made.url, error)) from None
         await self._send(self.dialogue.hello)

@@ -16,8 +16,9 @@ class ServerConfig:
     """``unreel serve`` makes one from its options.
 
     Flow: a viewer owes at most ``window`` acks and ``window_bytes``; waits at most ``lag`` chunks longer before it
-    loses what it missed; is closed after ``stall_s`` without an ack. ``ring`` chunks and ``ring_bytes`` per session
-    and format are kept for late joiners and resumed clients; a session without viewers lives ``resume_s`` longer.
+    loses what it missed; is closed after ``stall_s`` without an ack, or when a websocket ping, sent every ``ping_s``,
+    is not answered for as long. ``ring`` chunks and ``ring_bytes`` per session and format are kept for late joiners
+    and resumed clients; a session without viewers lives ``resume_s`` longer.
     """
 
     host: str = "127.0.0.1"
@@ -31,6 +32,7 @@ class ServerConfig:
     window_bytes: int = 4_000_000
     lag: int = 4
     stall_s: float = 20.0
+    ping_s: float = 10.0
     ring: int = 64
     ring_bytes: int = 16_000_000
     resume_s: float = 30.0

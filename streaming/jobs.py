@@ -112,6 +112,8 @@ class Jobs:
             self._end(job, "" if notice.why == "finished" else notice.message or f"the job ended: {notice.why}")
 
     def _end(self, job: Job, error: str) -> None:
+        if not error and not self.recordings.ready(job.id):
+            error = "the film could not be written"
         job.status, job.error = ("failed", error) if error else ("completed", "")
         job.completed_at = int(time.time())
         self.hub.listeners.pop(job.id, None)

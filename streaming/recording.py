@@ -71,9 +71,16 @@ class Recordings:
         """Append a chunk; blocks while the disk is too slow."""
         self._queue.put(lambda: self._write(id, frames_THWC, fps))
 
-    def finish(self, id: str) -> None:
-        """No more chunks come: give the file its final form."""
-        self._queue.put(lambda: self._finish(id))
+    def finish(self, id: str, then: Callable[[], None] = lambda: None) -> None:
+        """No more chunks come: give the file its final form, then call ``then`` (on the scribe's thread)."""
+
+        def task() -> None:
+            try:
+                self._finish(id)
+            finally:
+                then()
+
+        self._queue.put(task)
 
     def ready(self, id: str) -> bool:
         """Whether the film is in its final form."""

@@ -21,7 +21,6 @@ from unreel.streaming.site import Site
 
 log = logging.getLogger("unreel.streaming")
 NOTSENT = 64 * 1024  # bytes the kernel takes before it says "full": credit by acks works above this
-PING_S = 10.0
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -90,8 +89,9 @@ def make_server(config: ServerConfig, models: Mapping[str, Model], **parts: Any)
     site = Site(config, models, **parts)
     settings = uvicorn.Config(
         create_app(site), host=config.host, port=config.port, ws=SocketProtocol, ws_max_size=config.message_bytes,
-        ws_ping_interval=PING_S, ws_ping_timeout=PING_S, ws_per_message_deflate=False, log_level="warning",
-        access_log=False, lifespan="on", server_header=False, timeout_graceful_shutdown=5, limit_concurrency=1024,
+        ws_ping_interval=config.ping_s, ws_ping_timeout=config.ping_s, ws_per_message_deflate=False,
+        log_level="warning", access_log=False, lifespan="on", server_header=False,
+        timeout_graceful_shutdown=5, limit_concurrency=1024,
         h11_max_incomplete_event_size=16_384,
     )  # fmt: skip
     return Server(settings, site)

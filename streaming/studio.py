@@ -161,7 +161,9 @@ class Studio:
         desk = self.desks.pop(id, None)
         if desk is None:
             return
+        over = Ended(id, why, message) if why else None
+        tell = (lambda: self.deliver(over)) if over is not None else (lambda: None)
         if desk.record:
-            self.recordings.finish(id)
-        if why:
-            self.deliver(Ended(id, why, message))
+            self.recordings.finish(id, tell)
+        else:
+            tell()
