@@ -7,13 +7,17 @@ from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 
+from unreel import hub
 from unreel.engine import registry
 from unreel.engine.card import Card, read_card
 from unreel.engine.errors import UserError
 from unreel.engine.model import Model, load_model
+from unreel.modalities.video.wan import published
 
 _PARTS = {
     ("codec", "fold"): "unreel.modalities.video.codec:FoldCodec",
+    ("codec", "wan-vae"): "unreel.modalities.video.wan.vae:WanCodec",
+    ("condition", "umt5"): "unreel.modalities.video.wan.text:PromptCondition",
     ("backbone", "dream"): "unreel.modalities.video.dream.net:DreamNet",
 }
 for (_kind, _name), _target in _PARTS.items():
@@ -27,6 +31,10 @@ def _shipped() -> dict[str, Path]:
 
 def _plugged() -> dict[str, Callable[[], Path]]:
     return {entry.name: entry.load for entry in entry_points(group="unreel.models")}
+
+
+def _known(name: str) -> bool:
+    return name in _shipped() or name in _plugged()
 
 
 def models() -> dict[str, Card]:
@@ -60,6 +68,9 @@ def locate(name_or_path: str | Path) -> tuple[Path, Path]:
 def load(name_or_path: str | Path, *, device: str | None = None, dtype: str | None = None) -> Model:
     """Load a model by name (``"dream"``) or from a folder with ``model.yaml`` and ``*.safetensors``.
 
+    Published checkpoints (docs/checkpoints.md) are loaded as they are, from a file, a folder, or as ``owner/name`` from
+    the Hugging Face hub.
+
     Args:
         device: ``cpu`` or ``cuda``; by default whatever there is.
         dtype: ``float32``, ``bfloat16`` or ``float16``; by default what the device multiplies fastest.
@@ -67,5 +78,11 @@ def load(name_or_path: str | Path, *, device: str | None = None, dtype: str | No
     Raises:
         UserError: no such model, a broken card, or weights that are cut off, pickled or of another shape.
     """
+    path = Path(name_or_path)
+    if not _known(str(name_or_path)):
+        path = hub.fetch(str(name_or_path)) if hub.is_repository(name_or_path) else path
+        if published.is_published(path):
+            return published.load(path, device, dtype)
+        name_or_path = path
     card, weights = locate(name_or_path)
     return load_model(card, weights, device=device, dtype=dtype)

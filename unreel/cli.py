@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from unreel.commands.bench import bench
+from unreel.commands.convert import convert
 from unreel.commands.generate import generate
 from unreel.commands.inspect import inspect
 from unreel.commands.models import models
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(models)
 app.command()(inspect)
+app.command()(convert)
 app.command()(generate)
 app.command(context_settings=PASS_ON)(train)
 app.command()(bench)

@@ -9,6 +9,7 @@ import typer
 from torch import nn
 
 from unreel import catalogue
+from unreel.commands.convert import published_facts, told
 from unreel.engine.card import Card
 from unreel.engine.model import Model
 
@@ -21,10 +22,14 @@ def inspect(
 ) -> None:
     """Show what a model is: size, frames, actions, defaults, licence and training record.
 
-    Loads it, so a broken card or broken weights are found here.
+    Loads it, so a broken card or broken weights are found here. Of published files (docs/checkpoints.md) it tells the
+    family, the layout, the sizes, and keys that are missing or unexpected.
 
     Example:  unreel inspect dream
     """
+    if (facts := published_facts(model)) is not None:
+        print(json.dumps(facts, indent=2) if as_json else told(facts))
+        return
     loaded = catalogue.load(model)
     if as_json:
         print(json.dumps({**loaded.card.model_dump(), **_measured(loaded)}, indent=2, default=str))

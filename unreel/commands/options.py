@@ -21,6 +21,7 @@ SESSION: dict[str, tuple[type, ...]] = {
     "context": (str, dict),
     "reuse": (str, dict),
     "rewind": (int,),
+    "prompt_switch": (str, dict),
 }
 KINDS = {int: "a whole number", float: "a number", str: "a word", dict: "options (NAME.OPTION=VALUE)"}
 START_CHUNKS = 16  # most chunks taken of a start clip
