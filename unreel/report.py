@@ -88,7 +88,7 @@ def _worst(decibels: np.ndarray) -> dict[str, float | None]:
 def machine(model: Model) -> dict[str, Any]:
     """What it ran on and with."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "device": model.device,
@@ -129,7 +129,7 @@ def _per_second(frames: int, seconds: float) -> float | None:
     return frames / seconds if seconds > 0 else None
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name where the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

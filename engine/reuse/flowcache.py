@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unreel.engine.errors import UserError
 from unreel.engine.reuse.base import Item
-from unreel.engine.reuse.replay import Replays, check_order, extrapolate
+from unreel.engine.reuse.replay import Replays, check_replay, extrapolate
 
 MEASURES = ("input", "output")
 
@@ -29,17 +29,24 @@ class FlowCache(Replays):
     step it notes by how much the replay would have missed (relative L1), scales that miss with the distance in time
     to the power of the replay's order plus one, as step size control of ODE solvers does, and skips while the miss to
     be expected is below the threshold.
+
+    With ``align`` above 1, decisions are made at levels that are multiples of it and a chunk is skipped in between: in a
+    schedule whose offset is a multiple too, chunks that are due are then due together, in one call.
     """
 
     threshold: float = 0.1
     warmup: int = 2
     replay_as: str = "linear"
-    measure: str = "output"
+    reach: float = 1.0
+    measure: str = "input"
+    align: int = 1
 
     def __post_init__(self) -> None:
-        check_order(self.replay_as)
+        check_replay(self.replay_as, self.reach)
         if self.threshold < 0 or self.warmup < 1:
             raise UserError(f"flowcache needs threshold >= 0 and warmup >= 1, got {self.threshold} and {self.warmup}")
+        if self.align < 1:
+            raise UserError(f"align must be 1 level or more, got {self.align}")
         if self.measure not in MEASURES:
             raise UserError(f"measure must be one of {', '.join(MEASURES)}, got {self.measure!r}")
 
@@ -53,7 +60,7 @@ class FlowCache(Replays):
     def record(self, item: Item, clean: Tensor) -> None:
         memory, points = item.memory, item.memory.get("points", ())
         if self.measure == "output" and points:
-            miss = relative_l1(clean, extrapolate(points, item.times[0]))
+            miss = relative_l1(clean, extrapolate(points, item.times[0], self.reach))
             memory["rate"] = miss / (item.times[0] - points[-1][0]) ** len(points)
             memory["power"] = len(points)
         memory["computed"] = memory.get("computed", 0) + 1
@@ -61,10 +68,12 @@ class FlowCache(Replays):
         super().record(item, clean)
 
     def _skips(self, item: Item) -> bool:
+        ready = item.memory.get("computed", 0) >= self.warmup and not item.last and self.threshold > 0
+        if ready and item.level % self.align:
+            return True
         change = self._change(item)
         item.memory["change"] = change
-        computed = item.memory.get("computed", 0)
-        return computed >= self.warmup and not item.last and change < self.threshold
+        return ready and change < self.threshold
 
     def _change(self, item: Item) -> float:
         """How far the chunk is believed to have come since its last computed step."""

@@ -10,6 +10,7 @@ fewer steps cannot do; order 2 bends it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from torch import Tensor
 
@@ -24,6 +25,7 @@ class Replays:
     """The half of a reuse policy that remembers and replays. ``replay_as`` names the order."""
 
     replay_as: str
+    reach: float
 
     def record(self, item: Item, clean: Tensor) -> None:
         """Keep as many computed predictions as the order asks for."""
@@ -31,20 +33,27 @@ class Replays:
         item.memory["points"] = (*points, (item.times[0], clean))[-(ORDERS[self.replay_as] + 1) :]
 
     def replay(self, item: Item) -> Tensor:
-        return extrapolate(item.memory["points"], item.times[0])
+        return extrapolate(item.memory["points"], item.times[0], self.reach)
 
 
-def check_order(name: str) -> None:
+def check_replay(name: str, reach: float) -> None:
     """UserError for a replay that does not exist."""
+    if reach < 0:
+        raise UserError(f"reach must be 0 or more, got {reach}")
     if name not in ORDERS:
         raise UserError(f"replay_as must be one of {', '.join(ORDERS)}, got {name!r}")
 
 
-def extrapolate(points: Points, time: float) -> Tensor:
-    """The polynomial through ``points`` at ``time``, in Lagrange's form."""
+def extrapolate(points: Points, time: float, reach: float = inf) -> Tensor:
+    """The polynomial through ``points`` at ``time``, in Lagrange's form.
+
+    It is followed for at most ``reach`` times the distance between the last two points and held from there on:
+    a slope says little about what lies much further away than what it was measured over.
+    """
     if len(points) == 1:
         return points[0][1]
-    weights = lagrange([t for t, _ in points], time)
+    last, before = points[-1][0], points[-2][0]
+    weights = lagrange([t for t, _ in points], min(time, last + reach * (last - before)))
     total = points[0][1] * weights[0]
     for (_, clean), weight in zip(points[1:], weights[1:], strict=True):
         total = total + clean * weight

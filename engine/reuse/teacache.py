@@ -14,7 +14,7 @@ from torch import Tensor
 from unreel.engine.errors import UserError
 from unreel.engine.reuse.base import Item
 from unreel.engine.reuse.flowcache import relative_l1
-from unreel.engine.reuse.replay import Replays, check_order
+from unreel.engine.reuse.replay import Replays, check_replay
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,10 @@ class TeaCache(Replays):
     threshold: float = 0.1
     warmup: int = 2
     replay_as: str = "clean"
+    reach: float = 1.0
 
     def __post_init__(self) -> None:
-        check_order(self.replay_as)
+        check_replay(self.replay_as, self.reach)
         if self.threshold < 0 or self.warmup < 1:
             raise UserError(f"teacache needs threshold >= 0 and warmup >= 1, got {self.threshold} and {self.warmup}")
 

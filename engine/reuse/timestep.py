@@ -13,7 +13,7 @@ from math import hypot
 
 from unreel.engine.errors import UserError
 from unreel.engine.reuse.base import Item
-from unreel.engine.reuse.replay import Replays, check_order
+from unreel.engine.reuse.replay import Replays, check_replay
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,10 @@ class Timestep(Replays):
     levels: tuple[int, ...] = ()
     spread: float = 0.5
     replay_as: str = "linear"
+    reach: float = 1.0
 
     def __post_init__(self) -> None:
-        check_order(self.replay_as)
+        check_replay(self.replay_as, self.reach)
         object.__setattr__(self, "levels", tuple(self.levels))  # YAML and snapshots give lists
         if self.threshold < 0 or self.warmup < 1 or self.spread <= 0:
             raise UserError(

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from unreel import benchmarks
+from unreel.benchmarks._tables import insert
 from unreel.engine.errors import UserError
 from unreel.report import check_json, write_json
 
@@ -19,6 +20,9 @@ def bench(
     what: Annotated[str, typer.Argument(help="A benchmark's name; `list` shows them.")],
     json: Annotated[Path | None, typer.Option("--json", help="Write the results here.")] = None,
     quick: Annotated[bool, typer.Option(help="Shorter runs: for a look, not for the record.")] = False,
+    readme: Annotated[Path | None, typer.Option(help="Put the table between its markers in this document.")] = None,
+    plots: Annotated[Path | None, typer.Option(help="Draw into this folder (needs unreel[bench]).")] = None,
+    calibrate: Annotated[bool, typer.Option(help="reuse: find thresholds, write them into the model's card.")] = False,
 ) -> None:
     """Run a benchmark and print its table.
 
@@ -33,9 +37,20 @@ def bench(
         raise UserError(f"there is no benchmark {what!r}: known are {', '.join(known) or 'none'}")
     check_json(json)
     benchmark = import_module(known[what])
+    if calibrate:
+        if not hasattr(benchmark, "calibrate"):
+            raise UserError(f"{what} has nothing to calibrate: use `unreel bench reuse --calibrate`")
+        print(benchmark.calibrate(quick=quick))
+        return
     results: dict[str, Any] = benchmark.run(quick=quick)
     if json is not None:
         write_json(json, results)
+    if readme is not None:
+        tables = benchmark.tables(results) if hasattr(benchmark, "tables") else {what: benchmark.table(results)}
+        for name, text in tables.items():
+            insert(readme, name, text)
+    if plots is not None and not benchmark.plots(results, plots):
+        print("no plots: they need `pip install unreel[bench]`")
     print(benchmark.table(results) if hasattr(benchmark, "table") else jsonlib.dumps(results, indent=2))
 
 

@@ -42,6 +42,13 @@ def test_output_skips_what_the_replay_hits_and_computes_what_it_misses() -> None
     assert levels_computed(policy, WILD) == list(range(8))
 
 
+def test_aligned_chunks_wait_for_their_level() -> None:
+    signals = [1.0, 1.06, 1.12, 1.19, 1.26, 1.34, 1.42, 1.5]
+    policy = FlowCache(threshold=0.1, warmup=1, measure="input", align=3)
+    assert levels_computed(policy, STILL, signals) == [0, 3, 6, 7]
+    assert levels_computed(FlowCache(threshold=0, align=3), STILL) == list(range(8))
+
+
 def test_chunks_decide_for_themselves() -> None:
     policy = FlowCache(threshold=0.1, warmup=1, measure="input")
     calm: dict = {}
@@ -54,7 +61,9 @@ def test_chunks_decide_for_themselves() -> None:
     assert [i.chunk.index for i in skip] == [0]
 
 
-@pytest.mark.parametrize("bad", [{"threshold": -1}, {"warmup": 0}, {"measure": "mood"}, {"replay_as": "twice"}])
+@pytest.mark.parametrize(
+    "bad", [{"threshold": -1}, {"warmup": 0}, {"measure": "mood"}, {"replay_as": "twice"}, {"align": 0}]
+)
 def test_impossible_settings_are_refused(bad: dict) -> None:
     with pytest.raises(UserError):
         FlowCache(**bad)

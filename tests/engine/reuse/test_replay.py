@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unreel.engine.errors import UserError
-from unreel.engine.reuse.replay import check_order, extrapolate, lagrange
+from unreel.engine.reuse.replay import check_replay, extrapolate, lagrange
 from unreel.engine.sampler.euler import Euler
 
 X = torch.tensor([1.0, -2.0])
@@ -38,4 +38,13 @@ def test_holding_the_clean_prediction_is_one_long_euler_step() -> None:
 
 def test_unknown_replays_are_refused() -> None:
     with pytest.raises(UserError, match="clean, linear, quadratic"):
-        check_order("cubic")
+        check_replay("cubic", 1.0)
+    with pytest.raises(UserError, match="reach"):
+        check_replay("clean", -1.0)
+
+
+def test_a_slope_is_followed_as_far_as_it_was_measured_over() -> None:
+    points = ((0.2, X * 0.2), (0.3, X * 0.3))
+    assert torch.allclose(extrapolate(points, 0.35, reach=1.0), X * 0.35)
+    assert torch.allclose(extrapolate(points, 0.9, reach=1.0), X * 0.4)
+    assert torch.allclose(extrapolate(points, 0.9, reach=0.0), X * 0.3)

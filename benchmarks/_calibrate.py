@@ -1,0 +1,60 @@
+"""Finding reuse thresholds for a wanted quality and writing them into a model card as presets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from unreel import catalogue
+from unreel.benchmarks._films import Job, rows, shoot
+from unreel.engine.model import Model
+
+CALL = 0.4  # what a backbone call costs besides its rows, in rows: measured on `dream` with 1, 2, 3, 4 and 8 rows
+
+
+def search(
+    model: Model, pipelined: dict[str, Any], job: Job, thresholds: Sequence[float], families: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Every family of reuse policies at every threshold, with its cost in rows per chunk and its quality."""
+    settings = {"plain": pipelined}
+    for family in families:
+        for threshold in thresholds:
+            spec = {**family, "threshold": threshold}
+            settings[" ".join(map(str, spec.values()))] = {**pipelined, "reuse": spec}
+    films, real = shoot(model, settings, job)
+    found = rows(films, real, "plain", job)[1:]
+    for row in found:
+        row["cost"] = row["computed_per_chunk"] + CALL * row["calls_per_chunk"] + 1
+    return found
+
+
+def choose(found: Sequence[dict[str, Any]], least_db: float, most_drift: float) -> dict[str, Any] | None:
+    """The cheapest setting of at least this PSNR against plain and at most this much more error, early and late."""
+    good = [row for row in found if row["psnr_db"] >= least_db and max(row["drift"], row["drift_late"]) <= most_drift]
+    return min(good, key=lambda row: (row["cost"], -row["psnr_db"])) if good else None
+
+
+def write_presets(model: str, presets: dict[str, dict[str, Any]]) -> Path:
+    """Put presets into a model's card; all else in it stays."""
+    path, _ = catalogue.locate(model)
+    card = yaml.safe_load(path.read_text(encoding="utf-8"))
+    card["presets"] = presets
+    part = path.with_name(path.name + ".part")
+    part.write_text(yaml.safe_dump(card, sort_keys=False, width=110), encoding="utf-8")
+    os.replace(part, path)
+    return path
+
+
+def describe(found: Sequence[dict[str, Any]]) -> str:
+    """One line per setting, cheapest first."""
+    lines = [f"{'rows':>5} {'cost':>5} {'PSNR':>5} {'drift':>7} {'late':>7} {'time':>6}  policy"]
+    for row in sorted(found, key=lambda row: row["cost"]):
+        lines.append(
+            f"{row['computed_per_chunk']:5.1f} {row['cost']:5.1f} {row['psnr_db']:5.1f} {row['drift']:+7.1%} "
+            f"{row['drift_late']:+7.1%} {row['end_to_end']['median']:5.2f}x  {row['name']}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,215 @@
+"""Contexts: quality on `dream` at every horizon, time and bytes at the published geometry of Wan 2.1 1.3B."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+import unreel
+from unreel.benchmarks import _plots, _tables, _wan
+from unreel.benchmarks._films import Job, rmse, shoot, spread
+from unreel.engine.model import Model
+
+MODEL = "dream"
+WINDOWS = tuple(range(3, 80, 8))
+HORIZONS = 4  # parts a film is cut into
+STATIC_SHARE = 5 / 12  # published: 37 % of Self-Forcing's heads, 43 % of LongLive's
+
+
+def run(quick: bool = False) -> dict[str, Any]:
+    """Both workloads. Without ``quick`` the second takes about a quarter of an hour on two cores."""
+    return {
+        "setting": _tables.setting(),
+        "dream": dream(Job(WINDOWS[:2], chunks=8) if quick else Job(WINDOWS, chunks=17)),
+        "wan": [
+            wan(geometry, contexts(geometry), rounds)
+            for geometry, rounds in ([(_wan.SMALL, 1)] if quick else [(_wan.P480, 2), (_wan.P1080, 1)])
+        ],
+    }
+
+
+# ---- dream: what is lost -------------------------------------------------------------------------------------
+
+
+def dream(job: Job) -> dict[str, Any]:
+    """Error against real footage by horizon; bytes of policies with a bank are fixed by budgets."""
+    model = unreel.load(MODEL)
+    settings = dream_contexts(model, job)
+    films, real = shoot(model, {name: {"context": spec} for name, spec in settings.items()}, job)
+    truth = {
+        name: np.mean([_db(f, r) for f, r in zip(film.frames, real, strict=True)], 0) for name, film in films.items()
+    }
+    base = films["full"]
+    rows = []
+    for name, film in films.items():
+        parts = [float(part.mean()) for part in np.array_split(truth[name], HORIZONS)]
+        full = [float(part.mean()) for part in np.array_split(truth["full"], HORIZONS)]
+        rows.append(
+            {
+                "name": name,
+                "context": settings[name],
+                "end_to_end": spread(base.total_s, film.total_s),
+                "context_bytes": film.context_bytes,
+                "process_bytes": film.process_bytes,
+                "real_psnr_db": parts,
+                "below_full_db": [a - b for a, b in zip(full, parts, strict=True)],
+                "real_psnr_by_frame_db": [float(x) for x in truth[name]],
+            }
+        )
+    return {"model": MODEL, "windows": len(job.windows), "given": job.given, "chunks": job.chunks, "rows": rows}
+
+
+def _db(a: Any, b: Any) -> Any:
+    return 20 * np.log10(255 / rmse(a, b))
+
+
+def dream_contexts(model: Model, job: Job) -> dict[str, dict[str, Any]]:
+    """Full; the card's window; banks at half the bytes of either; packed."""
+    chunks = job.given // model.frames_per_chunk + job.chunks
+    shape = model.codec.latent_shape(int(model.card.plan["frames"]), *model.frame_size)
+    backbone = model.backbone
+    tokens = model.coords(tuple(shape)).shape[0]
+    item = 4 if "float32" in str(model.dtype) else 2
+    one = backbone.layers * tokens * backbone.heads * backbone.head_dim * 2 * item
+    window = int(model.card.context.get("recent", chunks)) + int(model.card.context.get("sink", 0))
+    horizon = model.card.context.get("horizon")
+    static = [list(heads) for heads in model.heads] or [[] for _ in range(backbone.layers)]
+    half_full, half_window = chunks * one // 2, int((window + 0.1) * one) // 2
+    bank = {"sink": 0, "recent": 2, "horizon": horizon, "budget_bytes": half_window}
+    hybrid = {"class": "hybrid", "static": static, **bank, "bank": None}
+    return {
+        "full": {"class": "full"},
+        "window (card)": {**model.card.context, "storage": "bfloat16"},
+        "window, half its bytes": {**model.card.context, "storage": "bfloat16", "budget_bytes": half_window},
+        "window int8": {**model.card.context, "storage": "int8"},
+        "importance-redundancy, half the window": {"class": "importance-redundancy", **bank},
+        "heads, half the window": {"class": "heads", "static": static, **bank, "bank": None, "tile": [2, 2]},
+        "hybrid, half of full": {**hybrid, "budget_bytes": half_full},
+        "hybrid, half the window": hybrid,
+        "hybrid int8, a quarter of the window": {**hybrid, "storage": "int8", "budget_bytes": half_window // 2},
+    }
+
+
+# ---- Wan: what is gained -------------------------------------------------------------------------------------
+
+
+def contexts(geometry: _wan.Geometry) -> dict[str, dict[str, Any]]:
+    """Full history (21 latent frames with the chunk in work), LongLive's window, and ours."""
+    still = list(range(round(12 * STATIC_SHARE)))
+    ours = {"static": [still] * geometry.depth, "sink": 1, "recent": 1, "bank": 1.0}
+    window = {"class": "window", "sink": 1, "recent": 2}
+    found: dict[str, dict[str, Any]] = {
+        "full": {"class": "full", "storage": "bfloat16"},
+        "window 3+6": {**window, "storage": "bfloat16"},
+        "window 3+6, rotated copies kept": window,
+        "heads": {"class": "heads", **ours, "storage": "bfloat16"},
+        "hybrid": {"class": "hybrid", **ours, "storage": "bfloat16"},
+        "hybrid int8": {"class": "hybrid", **ours, "storage": "int8"},
+    }
+    if geometry.name == "1080p":
+        return {name: found[name] for name in ("full", "window 3+6", "hybrid", "hybrid int8")}
+    return found
+
+
+def wan(geometry: _wan.Geometry, settings: dict[str, dict[str, Any]], rounds: int) -> dict[str, Any]:
+    """Chunks of every context in turn, ``rounds`` times."""
+    model = _wan.model(geometry)
+    made: dict[str, list[dict[str, float]]] = {name: [] for name in settings}
+    for _ in range(rounds):
+        for name, spec in settings.items():
+            session = _wan.session(model, geometry, spec)
+            made[name].append(_wan.next_chunk(session))
+            session.close()
+    base = {name: [chunk["seconds"] for chunk in found] for name, found in made.items()}
+    window_bytes = made["window 3+6"][0]["context_bytes"]
+    rows = [
+        {
+            "name": name,
+            "seconds": median(base[name]),
+            "against_full": spread(base["full"], base[name]),
+            "against_window": spread(base["window 3+6"], base[name]),
+            "context_bytes": max(chunk["context_bytes"] for chunk in found),
+            "bytes_of_window": max(chunk["context_bytes"] for chunk in found) / window_bytes,
+            "process_bytes": max(chunk["process_bytes"] for chunk in found),
+        }
+        for name, found in made.items()
+    ]
+    return {
+        "geometry": geometry.name,
+        "layers": geometry.depth,
+        "steps": geometry.steps,
+        "commit": geometry.commit,
+        "tokens_per_frame": geometry.tokens_per_frame,
+        "rounds": rounds,
+        "rows": rows,
+    }
+
+
+# ---- telling -------------------------------------------------------------------------------------------------
+
+
+def table(results: dict[str, Any]) -> str:
+    """Markdown, ready for the README."""
+    parts = [_dream_table(results["dream"]), *(_wan_table(found) for found in results["wan"])]
+    return "\n\n".join([*parts, _tables.caption(results["setting"])])
+
+
+def _dream_table(found: dict[str, Any]) -> str:
+    frames = len(found["rows"][0]["real_psnr_by_frame_db"])
+    cuts = [f"frames {p[0] + 1}-{p[-1] + 1}" for p in np.array_split(np.arange(frames), HORIZONS)]
+    head = (
+        f"context on {found['model']}",
+        "bytes (MB)",
+        "end to end",
+        *(f"{cut}, dB" for cut in cuts),
+        "worst loss, dB",
+    )
+    body = [
+        [
+            row["name"],
+            _tables.megabytes(row["context_bytes"]),
+            _tables.ratio(row["end_to_end"]),
+            *(f"{x:.2f}" for x in row["real_psnr_db"]),
+            f"{max(row['below_full_db']):+.2f}",
+        ]
+        for row in found["rows"]
+    ]
+    note = (
+        f"PSNR against real footage, mean over {found['windows']} windows; {found['given']} real frames, then "
+        f"{found['chunks']} chunks dreamt with the card's own schedule. A loss is what `full` is better by."
+    )
+    return f"{_tables.markdown(head, body)}\n\n{note}"
+
+
+def _wan_table(found: dict[str, Any]) -> str:
+    head = (
+        f"context at Wan 1.3B {found['geometry']}", "s per chunk", "against full", "against window", "context MB",
+        "of the window's", "process MB",
+    )  # fmt: skip
+    body = [
+        [
+            row["name"], f"{row['seconds']:.1f}", _tables.ratio(row["against_full"]),
+            _tables.ratio(row["against_window"]), _tables.megabytes(row["context_bytes"]),
+            f"{row['bytes_of_window']:.0%}", _tables.megabytes(row["process_bytes"]),
+        ]
+        for row in found["rows"]
+    ]  # fmt: skip
+    note = (
+        f"Random weights, bfloat16, {found['layers']} of 30 layers, {found['tokens_per_frame']} tokens a latent frame, "
+        f"3 frames a chunk, {found['steps']} step(s), commit '{found['commit']}' and compaction included; contexts in "
+        f"turn, {found['rounds']} round(s). 5 of 12 heads static."
+    )
+    return f"{_tables.markdown(head, body)}\n\n{note}"
+
+
+def plots(results: dict[str, Any], folder: Path) -> list[Path]:
+    """Quality over time on `dream`."""
+    found = results["dream"]["rows"]
+    frames = list(range(1, 1 + len(found[0]["real_psnr_by_frame_db"])))
+    series = {row["name"]: (frames, row["real_psnr_by_frame_db"]) for row in found}
+    path = folder / "context-dream.png"
+    drawn = _plots.lines(path, "dream: contexts against real footage", ("frame", "PSNR (dB)"), series)
+    return [path] if drawn else []

@@ -1,0 +1,182 @@
+"""Reuse of chunk predictions on `dream`: 32 steps, pipelined; every lever alone and together, against plain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import unreel
+from unreel.benchmarks import _calibrate, _plots, _tables
+from unreel.benchmarks._films import Job, rows, shoot
+from unreel.engine.model import Model
+
+MODEL = "dream"
+PIPELINED: dict[str, Any] = {"steps": 32, "offset": 8}
+PRESETS = ("balanced", "fast")
+WINDOWS = tuple(range(0, 80, 10))  # calibration uses the other half of the footage
+
+
+CALIBRATION = tuple(range(85, 160, 15))
+THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
+FAMILIES = tuple(
+    {"class": "flowcache", "measure": "input", "replay_as": replay_as, "warmup": warmup}
+    for replay_as in ("clean", "linear", "quadratic")
+    for warmup in (2, 3)
+)
+BALANCED_DB, FAST_DB, MOST_DRIFT = 33.0, 26.0, 0.03  # a margin of 3 dB and 2 points to what is promised
+
+
+def calibrate(quick: bool = False) -> str:
+    """Find the presets of `dream` on footage that `run` does not use, and write them into its card."""
+    model = unreel.load(MODEL)
+    job = Job(CALIBRATION[:2], chunks=8) if quick else Job(CALIBRATION, chunks=12)
+    found = _calibrate.search(model, PIPELINED, job, THRESHOLDS, FAMILIES)
+    balanced = _calibrate.choose(found, BALANCED_DB, MOST_DRIFT)
+    fast = _calibrate.choose(found, FAST_DB, MOST_DRIFT)
+    report = _calibrate.describe(found)
+    if balanced is None or fast is None:
+        return f"{report}\nno setting reaches the wanted quality: the card stays as it was"
+    presets = {"exact": {**PIPELINED, "reuse": {"class": "none"}}}
+    presets.update(balanced=balanced["options"], fast=fast["options"])
+    path = _calibrate.write_presets(MODEL, presets)
+    return f"{report}\nbalanced: {balanced['name']}; fast: {fast['name']}; written to {path}"
+
+
+def run(quick: bool = False) -> dict[str, Any]:
+    """Measure all rows. What "fewer steps" must match is measured first, on one window."""
+    model = unreel.load(MODEL)
+    job = Job(WINDOWS[:2], chunks=8) if quick else Job(WINDOWS)
+    warm = Job(WINDOWS[:1], chunks=4)
+    settings = levers(model)
+    shoot(model, {"plain": PIPELINED}, warm)
+    settings.update(fewer_steps(model, settings, Job(WINDOWS[:2], chunks=job.chunks)))
+    films, real = shoot(model, settings, job)
+    return {
+        "setting": {**_tables.setting(), "dtype": str(model.dtype).removeprefix("torch.")},
+        "workload": {"model": MODEL, **PIPELINED, "windows": len(job.windows), "chunks": job.chunks},
+        "trunk_share": trunk_share(model),
+        "rows": rows(films, real, "plain", job),
+    }
+
+
+def levers(model: Model) -> dict[str, dict[str, Any]]:
+    """Settings by name: the published baselines, each policy alone, the presets, and presets with a smaller context."""
+    chosen = {name: without_context(model.card.presets[name]) for name in PRESETS if name in model.card.presets}
+    tuned = dict(chosen["balanced"]["reuse"])
+    hybrid = {"class": "hybrid", **SMALL}
+    out: dict[str, dict[str, Any]] = {
+        "plain": PIPELINED,
+        "teacache 0.2": reuse("teacache", threshold=0.2),
+        "teacache 0.4": reuse("teacache", threshold=0.4),
+        "flowcache as published": reuse("flowcache", measure="input", replay_as="clean", warmup=5, threshold=0.2),
+        "timestep": reuse("timestep", replay_as=tuned["replay_as"], threshold=0.25),
+        "balanced, replay clean": {**PIPELINED, "reuse": {**tuned, "replay_as": "clean"}},
+        "balanced, replay linear": {**PIPELINED, "reuse": {**tuned, "replay_as": "linear"}},
+        "balanced, replay quadratic": {**PIPELINED, "reuse": {**tuned, "replay_as": "quadratic"}},
+        "hybrid context alone": {**PIPELINED, "context": hybrid},
+        "int8 context alone": {**PIPELINED, "context": {"storage": "int8"}},
+        **chosen,
+        **{
+            f"{name} + hybrid int8": {**options, "context": {**hybrid, "storage": "int8"}}
+            for name, options in chosen.items()
+        },
+    }
+    return {k: v for k, v in out.items() if k != f"balanced, replay {tuned['replay_as']}"}
+
+
+SMALL = {"sink": 2, "recent": 4, "bank": 2.0, "grain": 8}
+
+
+def reuse(kind: str, **options: Any) -> dict[str, Any]:
+    return {**PIPELINED, "reuse": {"class": kind, **options}}
+
+
+def without_context(preset: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset's reuse on the plain schedule and context, so that one lever moves at a time."""
+    return {**PIPELINED, "reuse": preset["reuse"]}
+
+
+def fewer_steps(model: Model, settings: Mapping[str, Mapping[str, Any]], job: Job) -> dict[str, dict[str, Any]]:
+    """The baseline that counts: as many plain steps as take the time of each preset, first and second order."""
+    names = [name for name in PRESETS if name in settings]
+    films, real = shoot(model, {n: settings[n] for n in ("plain", *names)}, job)
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows(films, real, "plain", job)[1:]:
+        steps = max(2, round((PIPELINED["steps"] + 1) / row["end_to_end"]["median"] - 1))
+        fewer = {"steps": steps, "offset": max(1, round(steps / 4))}
+        found[f"{steps} steps"] = fewer
+        found[f"{steps} steps, second order"] = {**fewer, "sampler": "multistep"}
+    return found
+
+
+def trunk_share(model: Model) -> float | None:
+    """What part of a backbone call the block stack is: the most that replaying its residual could ever save."""
+    net: Any = model.backbone
+    if not hasattr(net, "trunk"):
+        return None
+    spent: list[float] = []
+    inner = net.trunk.forward
+
+    def timed(*arguments: Any) -> Any:
+        began = perf_counter()
+        out = inner(*arguments)
+        spent.append(perf_counter() - began)
+        return out
+
+    session = model.session(rewind=0, **PIPELINED)
+    list(session.stream(chunks=2))
+    net.trunk.forward = timed
+    before = session.stats.model_s
+    try:
+        list(session.stream(chunks=4))
+    finally:
+        net.trunk.forward = inner
+    return sum(spent) / (session.stats.model_s - before)
+
+
+def table(results: dict[str, Any]) -> str:
+    """Markdown, ready for the README."""
+    head = (
+        "", "end to end", "model only", "ms per chunk", "computed / reused", "context MB", "process MB",
+        "PSNR dB (worst)", "SSIM", "error against real footage",
+    )  # fmt: skip
+    body = [
+        [
+            row["name"], _tables.ratio(row["end_to_end"]), f"{row['model_only']['median']:.2f}x",
+            f"{row['ms_per_chunk']:.0f}", f"{row['computed_per_chunk']:.1f} / {row['reused_per_chunk']:.1f}",
+            _tables.megabytes(row["context_bytes"]), _tables.megabytes(row["process_bytes"]),
+            "same" if row["psnr_db"] >= 59.99 else f"{row['psnr_db']:.1f} ({row['psnr_worst_window_db']:.1f})",
+            f"{row['ssim']:.3f}", f"{row['real_rmse']:.2f} ({row['drift']:+.1%})",
+        ]
+        for row in results["rows"]
+    ]  # fmt: skip
+    work = results["workload"]
+    share = results["trunk_share"]
+    note = (
+        f"{work['model']}, {work['steps']} steps, a chunk begins every {work['offset']} steps; "
+        f"{work['windows']} windows of held-out play, {work['chunks']} chunks each, settings in turn; medians (min-max) "
+        f"of time ratios, decode and MP4 encode included. PSNR and SSIM against the plain run over all frames; error is RMSE in levels of 255. "
+        f"{_tables.caption(results['setting'])}"
+    )
+    if share is not None:
+        most = 1 / (1 - share)
+        note += f" The block stack takes {share:.0%} of a call: replaying its residual could not pass {most:.2f}x."
+    return f"{_tables.markdown(head, body)}\n\n{note}"
+
+
+def plots(results: dict[str, Any], folder: Path) -> list[Path]:
+    """PSNR against the plain run, and error against real footage, frame by frame."""
+    wanted = [row for row in results["rows"] if "replay" not in row["name"] and "alone" not in row["name"]]
+    frames = list(range(1, 1 + len(wanted[0]["real_rmse_by_frame"])))
+    made = []
+    for key, title, axis in (
+        ("psnr_by_frame_db", "Against the plain run", "PSNR (dB)"),
+        ("real_rmse_by_frame", "Against real footage", "RMSE (levels of 255)"),
+    ):
+        series = {r["name"]: (frames, r[key]) for r in wanted if key != "psnr_by_frame_db" or r["name"] != "plain"}
+        path = folder / f"reuse-{key.partition('_')[0]}.png"
+        if _plots.lines(path, f"{MODEL}: {title}", ("frame", axis), series):
+            made.append(path)
+    return made

@@ -1,0 +1,91 @@
+"""The shared parts of the benchmarks: ratios, tables, choosing thresholds, and Wan's geometry in the small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake import write_folder
+
+from unreel.benchmarks import _calibrate, _tables, _wan, context
+from unreel.benchmarks._films import pooled_db, rmse, spread
+from unreel.engine.card import read_card
+from unreel.engine.errors import UserError
+
+
+def test_ratios_are_pair_by_pair() -> None:
+    assert spread([2.0, 4.0, 9.0], [1.0, 4.0, 3.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
+    assert _tables.ratio({"median": 2.0, "min": 1.0, "max": 3.0}) == "2.00x (1.00-3.00)"
+
+
+def test_pooled_decibels_are_those_of_the_mean_error() -> None:
+    assert pooled_db(np.array([20.0, 20.0])) == pytest.approx(20.0)
+    assert pooled_db(np.array([20.0, 60.0])) == pytest.approx(23.01, abs=0.01)
+
+
+def test_rmse_is_per_frame() -> None:
+    a = np.zeros((2, 2, 2, 3), np.uint8)
+    b = a.copy()
+    b[1] = 10
+    assert rmse(a, b).tolist() == [0.0, 10.0]
+
+
+def test_a_table_lands_between_its_markers_and_nowhere_else(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("before\n<!-- bench:x -->\nold\n<!-- /bench:x -->\nafter\n")
+    _tables.insert(page, "x", _tables.markdown(("a", "b"), [["1", "2"]]))
+    assert page.read_text() == (
+        "before\n<!-- bench:x -->\n| a | b |\n| --- | ---: |\n| 1 | 2 |\n<!-- /bench:x -->\nafter\n"
+    )
+    with pytest.raises(UserError, match="bench:y"):
+        _tables.insert(page, "y", "")
+    with pytest.raises(UserError, match="cannot read"):
+        _tables.insert(tmp_path / "none.md", "x", "")
+
+
+def row(cost: float, psnr: float, drift: float) -> dict:
+    return {"cost": cost, "psnr_db": psnr, "drift": drift, "drift_late": drift, "options": {"cost": cost}}
+
+
+def test_the_cheapest_good_setting_is_chosen() -> None:
+    found = [row(10, 40, 0.0), row(8, 35, 0.01), row(6, 35, 0.2), row(5, 25, 0.0)]
+    chosen = _calibrate.choose(found, 33, 0.05)
+    assert chosen is not None
+    assert chosen["cost"] == 8
+    assert _calibrate.choose(found, 50, 0.05) is None
+
+
+def test_presets_are_written_into_the_card_and_nothing_else_changes(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "fake")
+    before = read_card(folder / "model.yaml")
+    presets = {"fast": {"steps": 8, "reuse": {"class": "flowcache", "threshold": 0.3}}}
+    _calibrate.write_presets(str(folder), presets)
+    assert read_card(folder / "model.yaml") == before.model_copy(update={"presets": presets})
+
+
+def test_wan_geometry_runs_in_the_small_and_banks_are_smaller_than_the_window() -> None:
+    tiny = _wan.Geometry("tiny", 32, 48, depth=1, steps=2, commit="extra")
+    assert tiny.tokens_per_frame == 6
+    assert _wan.P480.tokens_per_frame == 1560
+    assert _wan.P1080.tokens_per_frame == 8160
+    found = context.wan(tiny, context.contexts(tiny), rounds=1)
+    sizes = {r["name"]: r["bytes_of_window"] for r in found["rows"]}
+    assert sizes["window 3+6"] == 1.0
+    assert sizes["hybrid"] < 0.6
+    assert sizes["hybrid int8"] < sizes["hybrid"]
+    assert "s per chunk" in context.table({"setting": _tables.setting(), "wan": [found], "dream": _dream_stub()})
+
+
+def _dream_stub() -> dict:
+    rows = [
+        {
+            "name": "full",
+            "context_bytes": 1,
+            "end_to_end": {"median": 1.0, "min": 1.0, "max": 1.0},
+            "real_psnr_db": [1.0],
+            "below_full_db": [0.0],
+            "real_psnr_by_frame_db": [1.0] * 4,
+        }
+    ]
+    return {"model": "dream", "windows": 1, "given": 2, "chunks": 2, "rows": rows}
