@@ -18,8 +18,13 @@ ALWAYS = ("seed", "steps", "pause", "resume", "step", "reset", "fork", "rewind")
 def controls_of(conditions: Any, presets: Any) -> list[str]:
     """The control kinds that a model with these conditions and presets obeys."""
     named = [wire for wire in ("action", "camera") if wire in conditions]
-    named += ["prompt"] if "text" in conditions else []
+    named += ["prompt"] if "text" in conditions or "prompt" in conditions else []
     return [*named, *(["preset"] if presets else []), *ALWAYS]
+
+
+def engine_name(kind: str, conditions: Any) -> str:
+    """The protocol's control kind as a model with these conditions names it."""
+    return kind if kind in conditions else NAMES.get(kind, kind)
 
 
 def steer(seat: Seat, id: str, kind: str, value: Any) -> list[Receipt]:
@@ -35,7 +40,7 @@ def steer(seat: Seat, id: str, kind: str, value: Any) -> list[Receipt]:
             kind, value = "preset", _preset_steps(session, value)
             return _sent(seat, session, id, kind, Control("steps", value, id))
         else:
-            return _sent(seat, session, id, kind, Control(NAMES.get(kind, kind), value, id))
+            return _sent(seat, session, id, kind, Control(engine_name(kind, session.conditions), value, id))
     except UserError as error:
         return [Receipt(seat.id, id, kind, "rejected", reason=str(error))]
     return _at_once(seat, session, id, kind)

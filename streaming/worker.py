@@ -17,7 +17,7 @@ from unreel.engine.session import Session
 from unreel.streaming.backend import Began, Notice, Position, Receipt, Refused, Start
 from unreel.streaming.pacing import StreamGate
 from unreel.streaming.protocol import ModelInfo
-from unreel.streaming.steer import controls_of, steer
+from unreel.streaming.steer import controls_of, engine_name, steer
 from unreel.streaming.studio import Studio
 
 log = logging.getLogger("unreel.streaming")
@@ -145,7 +145,7 @@ class Worker:
             raise UserError(f"presets of {self.model.name}: {', '.join(presets) or 'none'}; got {preset!r}")
         session = self.model.session(**{**(presets[preset] if preset else {}), **options})
         if start.prompt is not None:
-            session.send("text", start.prompt)
+            session.send(engine_name("prompt", session.conditions), start.prompt)
         return session
 
     def _control(self, id: str, control: str, kind: str, value: Any) -> None:
