@@ -158,7 +158,9 @@ def card_of(found: Published) -> Card:
 
 
 def _laid_over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``over`` wins, option by option."""
+    """``over`` wins, option by option; another ``class`` takes no options of the one before."""
+    if over.get("class", under.get("class")) != under.get("class"):
+        return dict(over)
     both = {n: v for n, v in over.items() if isinstance(v, Mapping) and isinstance(under.get(n), Mapping)}
     return {**under, **over, **{name: _laid_over(under[name], value) for name, value in both.items()}}
 
