@@ -1,4 +1,4 @@
-"""Everything that stands in the README: reuse, context and endless."""
+"""Everything that stands in the README: reuse, context, geometry and endless."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-NAMES = ("reuse", "context", "endless")
+NAMES = ("reuse", "context", "geometry", "endless")
 
 
 def run(quick: bool = False) -> dict[str, Any]:
@@ -23,7 +23,9 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
 
 
 def plots(results: dict[str, Any], folder: Path) -> list[Path]:
-    return [path for name in NAMES for path in _module(name).plots(results[name], folder)]
+    return [
+        path for name in NAMES if hasattr(_module(name), "plots") for path in _module(name).plots(results[name], folder)
+    ]
 
 
 def _module(name: str) -> Any:

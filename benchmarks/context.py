@@ -1,41 +1,25 @@
-"""Contexts: quality on `dream` at every horizon, time and bytes at the published geometry of Wan 2.1 1.3B."""
+"""Contexts on `dream`: what each costs in quality at every horizon, and what it saves."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 
 import unreel
-from unreel.benchmarks import _plots, _tables, _wan
+from unreel.benchmarks import _plots, _tables
 from unreel.benchmarks._films import Job, rmse, shoot, spread
 from unreel.engine.model import Model
 
 MODEL = "dream"
 WINDOWS = tuple(range(3, 80, 8))
 HORIZONS = 4  # parts a film is cut into
-STATIC_SHARE = 5 / 12  # published: 37 % of Self-Forcing's heads, 43 % of LongLive's
 
 
 def run(quick: bool = False) -> dict[str, Any]:
-    """Both workloads. Without ``quick`` the second takes about a quarter of an hour on two cores."""
-    return {
-        "setting": _tables.setting(),
-        "dream": dream(Job(WINDOWS[:2], chunks=8) if quick else Job(WINDOWS, chunks=17)),
-        "wan": [
-            wan(geometry, contexts(geometry), rounds)
-            for geometry, rounds in ([(_wan.SMALL, 1)] if quick else [(_wan.P480, 2), (_wan.P1080, 1)])
-        ],
-    }
-
-
-# ---- dream: what is lost -------------------------------------------------------------------------------------
-
-
-def dream(job: Job) -> dict[str, Any]:
     """Error against real footage by horizon; bytes of policies with a bank are fixed by budgets."""
+    job = Job(WINDOWS[:2], chunks=8) if quick else Job(WINDOWS, chunks=17)
     model = unreel.load(MODEL)
     settings = dream_contexts(model, job)
     films, real = shoot(model, {name: {"context": spec} for name, spec in settings.items()}, job)
@@ -59,7 +43,14 @@ def dream(job: Job) -> dict[str, Any]:
                 "real_psnr_by_frame_db": [float(x) for x in truth[name]],
             }
         )
-    return {"model": MODEL, "windows": len(job.windows), "given": job.given, "chunks": job.chunks, "rows": rows}
+    return {
+        "setting": _tables.setting(),
+        "model": MODEL,
+        "windows": len(job.windows),
+        "given": job.given,
+        "chunks": job.chunks,
+        "rows": rows,
+    }
 
 
 def _db(a: Any, b: Any) -> Any:
@@ -93,71 +84,8 @@ def dream_contexts(model: Model, job: Job) -> dict[str, dict[str, Any]]:
     }
 
 
-# ---- Wan: what is gained -------------------------------------------------------------------------------------
-
-
-def contexts(geometry: _wan.Geometry) -> dict[str, dict[str, Any]]:
-    """Full history (21 latent frames with the chunk in work), LongLive's window, and ours."""
-    still = list(range(round(12 * STATIC_SHARE)))
-    ours = {"static": [still] * geometry.depth, "sink": 1, "recent": 1, "bank": 1.0}
-    window = {"class": "window", "sink": 1, "recent": 2}
-    found: dict[str, dict[str, Any]] = {
-        "full": {"class": "full", "storage": "bfloat16"},
-        "window 3+6": {**window, "storage": "bfloat16"},
-        "window 3+6, rotated copies kept": window,
-        "heads": {"class": "heads", **ours, "storage": "bfloat16"},
-        "hybrid": {"class": "hybrid", **ours, "storage": "bfloat16"},
-        "hybrid int8": {"class": "hybrid", **ours, "storage": "int8"},
-    }
-    if geometry.name == "1080p":
-        return {name: found[name] for name in ("full", "window 3+6", "hybrid", "hybrid int8")}
-    return found
-
-
-def wan(geometry: _wan.Geometry, settings: dict[str, dict[str, Any]], rounds: int) -> dict[str, Any]:
-    """Chunks of every context in turn, ``rounds`` times."""
-    model = _wan.model(geometry)
-    made: dict[str, list[dict[str, float]]] = {name: [] for name in settings}
-    for _ in range(rounds):
-        for name, spec in settings.items():
-            session = _wan.session(model, geometry, spec)
-            made[name].append(_wan.next_chunk(session))
-            session.close()
-    base = {name: [chunk["seconds"] for chunk in found] for name, found in made.items()}
-    window_bytes = made["window 3+6"][0]["context_bytes"]
-    rows = [
-        {
-            "name": name,
-            "seconds": median(base[name]),
-            "against_full": spread(base["full"], base[name]),
-            "against_window": spread(base["window 3+6"], base[name]),
-            "context_bytes": max(chunk["context_bytes"] for chunk in found),
-            "bytes_of_window": max(chunk["context_bytes"] for chunk in found) / window_bytes,
-            "process_bytes": max(chunk["process_bytes"] for chunk in found),
-        }
-        for name, found in made.items()
-    ]
-    return {
-        "geometry": geometry.name,
-        "layers": geometry.depth,
-        "steps": geometry.steps,
-        "commit": geometry.commit,
-        "tokens_per_frame": geometry.tokens_per_frame,
-        "rounds": rounds,
-        "rows": rows,
-    }
-
-
-# ---- telling -------------------------------------------------------------------------------------------------
-
-
-def table(results: dict[str, Any]) -> str:
+def table(found: dict[str, Any]) -> str:
     """Markdown, ready for the README."""
-    parts = [_dream_table(results["dream"]), *(_wan_table(found) for found in results["wan"])]
-    return "\n\n".join([*parts, _tables.caption(results["setting"])])
-
-
-def _dream_table(found: dict[str, Any]) -> str:
     frames = len(found["rows"][0]["real_psnr_by_frame_db"])
     cuts = [f"frames {p[0] + 1}-{p[-1] + 1}" for p in np.array_split(np.arange(frames), HORIZONS)]
     head = (
@@ -179,35 +107,15 @@ def _dream_table(found: dict[str, Any]) -> str:
     ]
     note = (
         f"PSNR against real footage, mean over {found['windows']} windows; {found['given']} real frames, then "
-        f"{found['chunks']} chunks dreamt with the card's own schedule. A loss is what `full` is better by."
-    )
-    return f"{_tables.markdown(head, body)}\n\n{note}"
-
-
-def _wan_table(found: dict[str, Any]) -> str:
-    head = (
-        f"context at Wan 1.3B {found['geometry']}", "s per chunk", "against full", "against window", "context MB",
-        "of the window's", "process MB",
-    )  # fmt: skip
-    body = [
-        [
-            row["name"], f"{row['seconds']:.1f}", _tables.ratio(row["against_full"]),
-            _tables.ratio(row["against_window"]), _tables.megabytes(row["context_bytes"]),
-            f"{row['bytes_of_window']:.0%}", _tables.megabytes(row["process_bytes"]),
-        ]
-        for row in found["rows"]
-    ]  # fmt: skip
-    note = (
-        f"Random weights, bfloat16, {found['layers']} of 30 layers, {found['tokens_per_frame']} tokens a latent frame, "
-        f"3 frames a chunk, {found['steps']} step(s), commit '{found['commit']}' and compaction included; contexts in "
-        f"turn, {found['rounds']} round(s). 5 of 12 heads static."
+        f"{found['chunks']} chunks dreamt with the card's own schedule. A loss is what `full` is better by. "
+        f"{_tables.caption(found['setting'])}"
     )
     return f"{_tables.markdown(head, body)}\n\n{note}"
 
 
 def plots(results: dict[str, Any], folder: Path) -> list[Path]:
     """Quality over time on `dream`."""
-    found = results["dream"]["rows"]
+    found = results["rows"]
     frames = list(range(1, 1 + len(found[0]["real_psnr_by_frame_db"])))
     series = {row["name"]: (frames, row["real_psnr_by_frame_db"]) for row in found}
     path = folder / "context-dream.png"

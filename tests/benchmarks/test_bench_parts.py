@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fake import write_folder
 
-from unreel.benchmarks import _calibrate, _tables, _wan, context
+from unreel.benchmarks import _calibrate, _tables, _wan, geometry
 from unreel.benchmarks._films import pooled_db, rmse, spread
 from unreel.engine.card import read_card
 from unreel.engine.errors import UserError
@@ -69,23 +69,9 @@ def test_wan_geometry_runs_in_the_small_and_banks_are_smaller_than_the_window() 
     assert tiny.tokens_per_frame == 6
     assert _wan.P480.tokens_per_frame == 1560
     assert _wan.P1080.tokens_per_frame == 8160
-    found = context.wan(tiny, context.contexts(tiny), rounds=1)
+    found = geometry.wan(tiny, geometry.contexts(tiny), rounds=1)
     sizes = {r["name"]: r["bytes_of_window"] for r in found["rows"]}
     assert sizes["window 3+6"] == 1.0
     assert sizes["hybrid"] < 0.6
     assert sizes["hybrid int8"] < sizes["hybrid"]
-    assert "s per chunk" in context.table({"setting": _tables.setting(), "wan": [found], "dream": _dream_stub()})
-
-
-def _dream_stub() -> dict:
-    rows = [
-        {
-            "name": "full",
-            "context_bytes": 1,
-            "end_to_end": {"median": 1.0, "min": 1.0, "max": 1.0},
-            "real_psnr_db": [1.0],
-            "below_full_db": [0.0],
-            "real_psnr_by_frame_db": [1.0] * 4,
-        }
-    ]
-    return {"model": "dream", "windows": 1, "given": 2, "chunks": 2, "rows": rows}
+    assert "s per chunk" in geometry.table({"setting": _tables.setting(), "clock": "s", "geometries": [found]})

@@ -49,7 +49,7 @@ def bench(
         tables = benchmark.tables(results) if hasattr(benchmark, "tables") else {what: benchmark.table(results)}
         for name, text in tables.items():
             insert(readme, name, text)
-    if plots is not None and not benchmark.plots(results, plots):
+    if plots is not None and hasattr(benchmark, "plots") and not benchmark.plots(results, plots):
         print("no plots: they need `pip install unreel[bench]`")
     print(benchmark.table(results) if hasattr(benchmark, "table") else jsonlib.dumps(results, indent=2))
 
