@@ -39,7 +39,9 @@ class StreamGate(Gate):
     """The gate of a streamed session: paced, and only so far ahead of what the viewers can take.
 
     ``granted`` is how many chunks (counted by their seq) may have been begun; the hub raises it as viewers
-    acknowledge. Only the engine's thread touches a gate.
+    acknowledge. A control that waits lets the next chunk begin at once, at most one period early: it is seen after
+    two chunks' work at the latest, however long the period. The rate stays: the chunk after it comes when it was due.
+    Only the engine's thread touches a gate.
     """
 
     def __init__(self, period: float, lead: float) -> None:
@@ -51,7 +53,7 @@ class StreamGate(Gate):
         assert session is not None, "a gate is asked once the session has a place"
         if session.state.seq + len(session.state.flights) >= self.granted:
             return math.inf
-        return self.pacer.due()
+        return self.pacer.due() - (self.pacer.period if session.state.inbox else 0.0)
 
     def begun(self, seat: Seat, now: float) -> None:
         self.pacer.begun(now)
