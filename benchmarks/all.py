@@ -23,9 +23,8 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
 
 
 def plots(results: dict[str, Any], folder: Path) -> list[Path]:
-    return [
-        path for name in NAMES if hasattr(_module(name), "plots") for path in _module(name).plots(results[name], folder)
-    ]
+    drawing = [name for name in NAMES if hasattr(_module(name), "plots")]
+    return [path for name in drawing for path in _module(name).plots(results[name], folder)]
 
 
 def _module(name: str) -> Any:

@@ -30,8 +30,8 @@ class FlowCache(Replays):
     to the power of the replay's order plus one, as step size control of ODE solvers does, and skips while the miss to
     be expected is below the threshold.
 
-    With ``align`` above 1, decisions are made at levels that are multiples of it and a chunk is skipped in between: in a
-    schedule whose offset is a multiple too, chunks that are due are then due together, in one call.
+    With ``align`` above 1, decisions are made at levels that are multiples of it and a chunk is skipped in between:
+    in a schedule whose offset is a multiple too, chunks that are due are then due together, in one call.
     """
 
     threshold: float = 0.1

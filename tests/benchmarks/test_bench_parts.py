@@ -44,16 +44,16 @@ def test_a_table_lands_between_its_markers_and_nowhere_else(tmp_path: Path) -> N
         _tables.insert(tmp_path / "none.md", "x", "")
 
 
-def row(cost: float, psnr: float, drift: float) -> dict:
-    return {"cost": cost, "psnr_db": psnr, "drift": drift, "drift_late": drift, "options": {"cost": cost}}
+def row(speed: float, psnr: float, drift: float) -> dict:
+    return {"speed": speed, "psnr_db": psnr, "drift": drift, "drift_late": drift}
 
 
-def test_the_cheapest_good_setting_is_chosen() -> None:
-    found = [row(10, 40, 0.0), row(8, 35, 0.01), row(6, 35, 0.2), row(5, 25, 0.0)]
-    chosen = _calibrate.choose(found, 33, 0.05)
+def test_the_closest_of_those_fast_enough_is_chosen() -> None:
+    found = [row(2, 40, 0.0), row(3, 35, 0.01), row(4, 34, 0.0), row(5, 36, 0.2), row(6, 25, 0.0)]
+    chosen = _calibrate.choose(found, 2.5, 33, 0.05)
     assert chosen is not None
-    assert chosen["cost"] == 8
-    assert _calibrate.choose(found, 50, 0.05) is None
+    assert chosen["speed"] == 3
+    assert _calibrate.choose(found, 2.5, 50, 0.05) is None
 
 
 def test_presets_are_written_into_the_card_and_nothing_else_changes(tmp_path: Path) -> None:
