@@ -31,6 +31,7 @@ class Request:
     frames: int
     seed: int = 0
     steps: int | None = None
+    preset: str | None = None
     actions: str | None = None
     start: str | None = None
     fit: Literal["exact", "crop"] = "exact"
@@ -53,6 +54,9 @@ def generate(
     actions: Annotated[str | None, typer.Option(help="Keys held, dash, frames; repeats when it is short.")] = None,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Denoising steps per chunk; default: the model's own.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Options by name, as the model has them: exact, balanced, fast.")
+    ] = None,
     start: Annotated[
         str | None, typer.Option(help="A clip, an image, the number of a shipped seed clip, or nothing.")
     ] = None,
@@ -73,7 +77,17 @@ def generate(
 
     Example:  unreel generate dream -o dream.mp4 --frames 480 --actions "w-40,wd-20,a-30,none-10" --seed 7 --steps 4
     """
-    request = Request(frames, seed, steps, actions, start, fit, compare, tuple(inputs or ()))  # type: ignore[arg-type]
+    request = Request(
+        frames,
+        seed,
+        steps,
+        preset,
+        actions,
+        start,
+        fit,
+        compare,
+        tuple(inputs or ()),  # type: ignore[arg-type]
+    )
     began = time.perf_counter()
     check_json(json)
     loaded = catalogue.load(model)
@@ -102,7 +116,7 @@ def _settings(model: Model, request: Request) -> dict[str, Any]:
     """Keyword arguments of ``Model.session``, and ``controls`` to send first."""
     options, controls = split_inputs(parse_inputs(request.inputs), model)
     start = parse_start(request.start, model, request.fit, lambda text: print(f"note: {text}", file=sys.stderr))
-    asked = {"seed": request.seed, "steps": request.steps, "actions": request.actions}
+    asked = {"seed": request.seed, "steps": request.steps, "preset": request.preset, "actions": request.actions}
     return {**asked, **options, "start": start, "controls": controls}
 
 
@@ -144,12 +158,17 @@ def _film(session: Session, writer: FrameWriter, request: Request, run: Run, beg
 
 
 def _against_plain(model: Model, settings: dict[str, Any], ours_THWC: Frames, request: Request) -> dict[str, Any]:
-    """The same frames made by the plain loop: nothing reused, block by block, the card's own context."""
+    """The same frames made by the plain loop: nothing reused, block by block, the card's own context.
+
+    With a preset, plain is the preset ``exact``, where the model has it.
+    """
     plain = {
         name: value
         for name, value in settings.items()
         if name not in ("reuse", "context", "offset", "commit", "rewind")
     }
+    if plain["preset"] is not None:
+        plain["preset"] = "exact" if "exact" in model.card.presets else None
     session = _session(model, {**plain, "reuse": "none"})
     parts = [event.payload for event in session.stream(frames=len(ours_THWC))]
     session.close()
