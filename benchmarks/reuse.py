@@ -165,9 +165,9 @@ def table(results: dict[str, Any]) -> str:
     share = results["trunk_share"]
     note = (
         f"{work['model']}, {work['steps']} steps, a chunk begins every {work['offset']} steps; "
-        f"{work['windows']} windows of held-out play, {work['chunks']} chunks each, settings in turn; medians (min-max) "
-        "of time ratios, decode and MP4 encode included. PSNR and SSIM against the plain run over all frames; error is "
-        f"RMSE in levels of 255. {_tables.caption(results['setting'])}"
+        f"{work['windows']} windows of held-out play, {work['chunks']} chunks each, settings in turn; medians "
+        "(min-max) of time ratios, decode and MP4 encode included. PSNR and SSIM against the plain run over all "
+        f"frames; error is RMSE in levels of 255. {_tables.caption(results['setting'])}"
     )
     if share is not None:
         most = 1 / (1 - share)
