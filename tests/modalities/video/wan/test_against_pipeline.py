@@ -9,16 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-diffusers = pytest.importorskip("diffusers", reason="needs the extra [wan]: diffusers")
+pytest.importorskip("diffusers", reason="needs the extra [wan]: diffusers")
 pytest.importorskip("transformers", reason="needs the extra [wan]: transformers")
 
+import diffusers
 from tiny_wan import sidecar, skyreels, write_layout
 
 import unreel
 from unreel.engine.rng import normal
 
 STEPS, SPAN, BLOCKS = 4, 3, 4
-SIGMAS = [1.0, 0.667, 0.334, 0.001]  # what diffusers' unshifted Euler takes for 4 steps; whole timesteps, as it cuts them
+SIGMAS = [1.0, 0.667, 0.334, 0.001]  # of diffusers' unshifted Euler: whole timesteps, because the pipeline cuts them
 
 
 class Euler(diffusers.FlowMatchEulerDiscreteScheduler):
