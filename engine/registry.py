@@ -23,6 +23,7 @@ _PARTS: dict[str, dict[str, str | Callable[..., Any]]] = {
         "euler": "unreel.engine.sampler.euler:Euler",
         "renoise": "unreel.engine.sampler.renoise:Renoise",
         "multistep": "unreel.engine.sampler.multistep:Multistep",
+        "unipc": "unreel.engine.sampler.unipc:UniPC",
     },
     "context": {
         "full": "unreel.engine.context.window:Full",

@@ -19,7 +19,9 @@ from unreel.engine.session import Session
 Make = Callable[..., Model]
 OLD, NEW = [1.0, 0.0, -1.0], [0.0, 3.0, 0.5]
 TEXT = {
-    "architecture": {"class": "patch-dit", "channels": 12, "patch": 2, "width": 32, "depth": 2, "heads": 2, "text_width": 3},
+    "architecture": {
+        "class": "patch-dit", "channels": 12, "patch": 2, "width": 32, "depth": 2, "heads": 2, "text_width": 3
+    },
     "conditions": {"text": {"width": 3}},
 }  # fmt: skip
 
@@ -44,7 +46,8 @@ def switched(model: Model, before: int, after: int, **options: Any) -> tuple[Ses
 def kept(session: Session, branch: str = "main") -> dict[int, list[tuple[Tensor, Tensor]]]:
     """Keys and values of every kept chunk, per layer."""
     layers = [group.segments for (group,) in session.state.contexts[branch].layers]
-    return {s.chunk.index: [(x.k_NHD, x.v_NHD) for x in column] for column in zip(*layers, strict=True) for s in column[:1]}
+    columns = list(zip(*layers, strict=True))
+    return {column[0].chunk.index: [(x.k_NHD, x.v_NHD) for x in column] for column in columns}
 
 
 @pytest.mark.parametrize("commit", ["extra", "with-next", "inline"])
