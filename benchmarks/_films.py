@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unreel.benchmarks import _clock
 from unreel.benchmarks import _footage as footage
 from unreel.engine.model import Model
 from unreel.modalities.video.export import open_exporter
@@ -53,6 +54,11 @@ class Films:
 
 def shoot(model: Model, settings: Mapping[str, Mapping[str, Any]], job: Job) -> tuple[dict[str, Films], list[Frames]]:
     """Films of every setting, window by window in turn (A B C A B C ...), and the real frames of every window."""
+    with _clock.measuring():
+        return _shoot(model, settings, job)
+
+
+def _shoot(model: Model, settings: Mapping[str, Mapping[str, Any]], job: Job) -> tuple[dict[str, Films], list[Frames]]:
     stock = footage.load()
     films = {name: Films(options) for name, options in settings.items()}
     real = []

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from unreel.benchmarks import _clock
 from unreel.engine.errors import UserError
 from unreel.report import processor
 
@@ -36,12 +37,14 @@ def setting() -> dict[str, Any]:
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "clock": _clock.name(),
         "torch": torch.__version__,
     }
 
 
 def caption(where: dict[str, Any]) -> str:
-    return f"{where['date']}, {where['processor']}, {where['threads']} threads, torch {where['torch']}."
+    machine = f"{where['processor']}, {where['threads']} thread(s), {where['clock']}"
+    return f"{where['date']}, {machine}, torch {where['torch']}."
 
 
 def insert(path: Path, name: str, text: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unreel.benchmarks import _clock
 from unreel.benchmarks._films import peak_bytes, reset_peak
 from unreel.engine import registry
 from unreel.engine.card import Card
@@ -131,8 +132,8 @@ def _pend(made: Session, chunk: Chunk) -> None:
 def next_chunk(made: Session) -> dict[str, float]:
     """Make one chunk: commit pass of the chunk before, all steps, compaction."""
     reset_peak()
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-    began = clock()
-    next(iter(made.stream(chunks=1)))
-    seconds = clock() - began
+    with _clock.measuring():
+        began = time.perf_counter()
+        next(iter(made.stream(chunks=1)))
+        seconds = time.perf_counter() - began
     return {"seconds": seconds, "context_bytes": made.context_bytes, "process_bytes": peak_bytes()}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import unreel
-from unreel.benchmarks import _plots, _tables
+from unreel.benchmarks import _clock, _plots, _tables
 from unreel.benchmarks._films import process_bytes
 from unreel.benchmarks.reuse import SMALL
 from unreel.modalities.video.quality import Look
@@ -28,14 +28,15 @@ def run(quick: bool = False) -> dict[str, Any]:
     options = {**preset, "context": {"class": "hybrid", **SMALL, "static": static(model), "storage": "int8"}}
     session = model.session(seed=5, actions="wd-30,s-20,a-40,none-10,w-25,sd-15", **options)
     look, times, held, process, at = Look(), [], [], [], []
-    for count, event in enumerate(session.stream(chunks=chunks)):
-        times.append(event.timing["total"])
-        look.add(event.payload)
-        if count % EVERY == 0:
-            gc.collect()
-            at.append(count)
-            held.append(session.context_bytes)
-            process.append(process_bytes())
+    with _clock.measuring():
+        for count, event in enumerate(session.stream(chunks=chunks)):
+            times.append(event.timing["total"])
+            look.add(event.payload)
+            if count % EVERY == 0:
+                gc.collect()
+                at.append(count)
+                held.append(session.context_bytes)
+                process.append(process_bytes())
     part = max(1, chunks // 10)
     early = slice(chunks // 20, chunks // 20 + part)
     return {

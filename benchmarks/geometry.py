@@ -1,14 +1,12 @@
 """Contexts at the published geometry of Wan 2.1 1.3B: time per chunk and bytes, random weights.
 
-On one thread the clock is the processor's (CPU seconds), so that other programs on the machine do not count.
+On one thread (OMP_NUM_THREADS=1) other programs on the machine do not count, see `_clock.py`.
 """
 
 from __future__ import annotations
 
 from statistics import median
 from typing import Any
-
-import torch
 
 from unreel.benchmarks import _tables, _wan
 from unreel.benchmarks._films import spread
@@ -21,7 +19,6 @@ def run(quick: bool = False) -> dict[str, Any]:
     found = [(_wan.SMALL, 1)] if quick else [(_wan.P480, 2), (_wan.P1080, 1)]
     return {
         "setting": _tables.setting(),
-        "clock": "CPU seconds of one thread" if torch.get_num_threads() == 1 else "seconds",
         "geometries": [wan(geometry, contexts(geometry), rounds) for geometry, rounds in found],
     }
 
@@ -80,7 +77,7 @@ def wan(geometry: _wan.Geometry, settings: dict[str, dict[str, Any]], rounds: in
 def table(results: dict[str, Any]) -> str:
     """Markdown, ready for the README."""
     parts = [_wan_table(found) for found in results["geometries"]]
-    return "\n\n".join([*parts, f"Time: {results['clock']}. {_tables.caption(results['setting'])}"])
+    return "\n\n".join([*parts, _tables.caption(results["setting"])])
 
 
 def _wan_table(found: dict[str, Any]) -> str:

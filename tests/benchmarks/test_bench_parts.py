@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from fake import write_folder
 
-from unreel.benchmarks import _calibrate, _tables, _wan, geometry
+from unreel.benchmarks import _calibrate, _clock, _tables, _wan, geometry
 from unreel.benchmarks._films import pooled_db, rmse, spread
 from unreel.engine.card import read_card
 from unreel.engine.errors import UserError
@@ -74,4 +76,11 @@ def test_wan_geometry_runs_in_the_small_and_banks_are_smaller_than_the_window() 
     assert sizes["window 3+6"] == 1.0
     assert sizes["hybrid"] < 0.6
     assert sizes["hybrid int8"] < sizes["hybrid"]
-    assert "s per chunk" in geometry.table({"setting": _tables.setting(), "clock": "s", "geometries": [found]})
+    assert "s per chunk" in geometry.table({"setting": _tables.setting(), "geometries": [found]})
+
+
+def test_the_clock_is_put_back() -> None:
+    wall = time.perf_counter
+    with _clock.measuring():
+        assert (time.perf_counter is time.process_time) == (torch.get_num_threads() == 1)
+    assert time.perf_counter is wall
