@@ -102,8 +102,9 @@ class Model:
         """Start a generation.
 
         Args:
-            start: media the world begins with (video: uint8 frames (T, H, W, 3)), the number of a shipped seed
-                clip, ``"nothing"``, or None: the seed clip that ``seed`` picks, nothing where none is shipped.
+            start: media the world begins with (video: uint8 frames (T, H, W, 3), or float latents (T, C, H, W)),
+                the number of a shipped seed clip, ``"nothing"``, or None: the seed clip that ``seed`` picks, nothing
+                where none is shipped.
             start_actions: the actions taken during ``start``, one per frame.
             actions: actions in force from the first chunk on.
             steps, offset, commit, sampler, guidance, context, reuse: overrides of the card, see ``unreel inspect``.

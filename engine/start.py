@@ -1,4 +1,4 @@
-"""What a generation starts from: media or a shipped seed clip, entered into a session as finished chunks."""
+"""What a generation starts from: media, latents or a shipped seed clip, entered into a session as finished chunks."""
 
 from __future__ import annotations
 
@@ -41,18 +41,31 @@ def choose(model: Model, seed: int, start: Any, actions: Any) -> tuple[Any, Any]
     return start, actions
 
 
+def _are_latents(media: Any) -> bool:
+    return isinstance(media, Tensor) and media.is_floating_point()
+
+
 def chunks_in(model: Model, media: Any) -> int:
-    """Whole chunks in the media; a single picture makes one."""
+    """Whole chunks in media or latents; a single picture makes one."""
+    if _are_latents(media):
+        return max(1, len(media) // int(model.card.plan["frames"]))
     return max(1, (len(media) + model.lead) // model.frames_per_chunk)
 
 
 def prefill(session: Session, media: Any, actions: Any, chunks: int) -> None:
     """Enter the last ``chunks`` of the media into the session as finished chunks; a single picture is held for one.
 
+    Latents (a float tensor (T, C, H, W)) are taken as they are; frames go through the codec.
+
     A codec with a memory decodes them too, so that what follows continues them.
+
+    Raises:
+        UserError: frames or latents of another size.
     """
     model, per_chunk = session.model, int(session.model.card.plan["frames"])
-    latents = model.codec.encode(_fitted(model, media, chunks)).to(model.device)
+    latents = (media if _are_latents(media) else model.codec.encode(_fitted(model, media, chunks))).to(model.device)
+    if latents.shape[1:] != (shape := model.codec.latent_shape(1, *model.frame_size))[1:]:
+        raise UserError(f"a start has latents (frames, {', '.join(map(str, shape[1:]))}), got {tuple(latents.shape)}")
     if len(latents) < per_chunk:
         latents = torch.cat([latents, latents[-1:].expand(per_chunk - len(latents), *latents.shape[1:])])
     latents = latents[-chunks * per_chunk :]

@@ -37,12 +37,13 @@ class UniPC:
     def _correct(self, memory: Memory, clean: Tensor, t_now: float) -> Tensor:
         """The state at ``t_now`` again, from the one before it and the predictions at both ends."""
         before: Tensor = memory["clean"]
+        earlier: Tensor | None = memory.get("earlier")
         out, gain, h = _linear(memory["state"], before, memory["time"], t_now)
-        if "earlier" not in memory or memory["time_earlier"] <= 0:
+        if earlier is None or memory["time_earlier"] <= 0:
             return out + 0.5 * gain * (clean - before)
         ratio = (_lambda(memory["time_earlier"]) - _lambda(memory["time"])) / h
         first, second = _weights(h, ratio)
-        return out + gain * (first / ratio * (memory["earlier"] - before) + second * (clean - before))
+        return out + gain * (first / ratio * (earlier - before) + second * (clean - before))
 
 
 def _lambda(t: float) -> float:
