@@ -62,6 +62,11 @@ class Prompts:
     kv: tuple[tuple[tuple[Tensor, Tensor], ...], ...]
     rows: tuple[int, ...]
 
+    def runs(self) -> list[tuple[int, slice]]:
+        """Neighbouring rows that share a prompt, as slices: nothing has to be gathered on the device."""
+        starts = [r for r, p in enumerate(self.rows) if r == 0 or p != self.rows[r - 1]]
+        return [(self.rows[a], slice(a, b)) for a, b in zip(starts, [*starts[1:], len(self.rows)], strict=True)]
+
 
 def sinusoid(timesteps_R: Tensor, width: int) -> Tensor:
     """Cosines, then sines (R, width) of timesteps 0..1000 (DDPM, Ho et al. 2020; Wan computes them in float64)."""
@@ -138,17 +143,13 @@ class Block(nn.Module):
         return (F.layer_norm(x.float(), x.shape[-1:], eps=self.eps) * (1 + scale) + shift).to(x.dtype)
 
     def _cross(self, q_RLHD: Tensor, prompts: Prompts) -> Tensor:
-        """Attention of every row to its own prompt; rows that share one are computed together."""
-        out = torch.empty_like(q_RLHD)
-        for index, kv in enumerate(prompts.kv):
-            rows = [r for r, p in enumerate(prompts.rows) if p == index]
-            k_HPD, v_HPD = kv[self.layer]
-            shape = (len(rows), *k_HPD.shape)
-            mixed = F.scaled_dot_product_attention(
-                q_RLHD[rows].transpose(1, 2), k_HPD.expand(shape), v_HPD.expand(shape)
-            )
-            out[rows] = mixed.transpose(1, 2)
-        return out.flatten(-2)
+        """Attention of every row to its own prompt; neighbours that share one are computed together."""
+        parts = []
+        for prompt, rows in prompts.runs():
+            q = q_RLHD[rows].transpose(1, 2)
+            k, v = (x.expand(q.shape[0], -1, -1, -1) for x in prompts.kv[prompt][self.layer])
+            parts.append(F.scaled_dot_product_attention(q, k, v).transpose(1, 2))
+        return torch.cat(parts).flatten(-2) if len(parts) > 1 else parts[0].flatten(-2)
 
 
 class Head(nn.Module):
@@ -251,7 +252,8 @@ class WanBackbone(nn.Module):
         if isinstance(prompts, Tensor):
             prompts = self.together("prompt", prompts.unbind(0))
         sigma_R = 1.0 - times_R.float()
-        time_RD = self.time_embedding(sinusoid(1000.0 * sigma_R, self.config.time_width).to(self.precise_dtype))
+        features = sinusoid(1000.0 * sigma_R, self.config.time_width)
+        time_RD = self.time_embedding(features.to(self.time_embedding[0].weight.dtype))
         modulation = self._modulation(time_RD)
         x = self._tokens(states_RTCHW)
         for block in self.blocks:
@@ -261,17 +263,13 @@ class WanBackbone(nn.Module):
 
     # ---- parts -------------------------------------------------------------------------------------------
 
-    @property
-    def precise_dtype(self) -> torch.dtype:
-        return self.time_embedding[0].weight.dtype  # type: ignore[return-value]
-
     def _modulation(self, time_RD: Tensor) -> Tensor:
         """(R, 6, D) in float32: shift, scale and gate of attention, then of the MLP."""
         dtype = self.patch_embedding.weight.dtype
         projected: Tensor = self.time_projection(time_RD.to(dtype)).float()
         if self.config.fps is not None:
-            index = torch.tensor([0 if self.config.fps == 16 else 1], device=time_RD.device)
-            projected = projected + self.fps_projection(self.fps_embedding(index)).float()
+            rate = self.fps_embedding.weight[0 if self.config.fps == 16 else 1][None]
+            projected = projected + self.fps_projection(rate).float()
         modulation: Tensor = projected.unflatten(-1, (6, -1))
         return modulation
 

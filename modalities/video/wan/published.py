@@ -130,7 +130,8 @@ def _family(path: Path, parts: Parts, checkpoint: keys.Checkpoint) -> str | None
     """By what the tensors tell, then the names of the files; the last resort is the usual wrapper of Self-Forcing."""
     if "fps_embedding.weight" in checkpoint.tensors:
         return "skyreels-v2-df"
-    for name in (parts.transformer.name, parts.transformer.parent.name, path.resolve().name):
+    cached = [part for part in path.absolute().parts if part.startswith("models--")]  # a download of the hub
+    for name in (parts.transformer.name, parts.transformer.parent.name, path.absolute().name, *cached):
         for hint, family in HINTS.items():
             if hint in name.lower():
                 return family

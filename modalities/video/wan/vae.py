@@ -41,7 +41,7 @@ class WanCodec:
             self.tiny = load_tiny(Path(tiny))
         self.channels = channels if self.vae is None else self.vae.config.z_dim
         self.scale = 8 if self.vae is None else int(self.vae.spatial_compression_ratio)
-        self.device, self.dtype = torch.device("cpu"), torch.float32
+        self.bind("cpu", torch.float32)
 
     def bind(self, device: str, dtype: torch.dtype) -> None:
         """Move to where the model is. Off CUDA it stays float32: its convolutions gain nothing from less."""
@@ -52,6 +52,8 @@ class WanCodec:
                 module.to(self.device)
                 if next(module.parameters()).dtype != self.dtype:
                     module.to(self.dtype)
+        if self.vae is not None:
+            self._mean, self._deviation = self._statistics()
 
     def latent_shape(self, frames: int, height: int, width: int) -> tuple[int, ...]:
         """Shape (T, C, H, W) of so many latent frames; UserError for a size the transformer cannot cut into patches."""
@@ -72,8 +74,7 @@ class WanCodec:
             pieces = [x[:, :, :1], *(x[:, :, 1:].split(4, dim=2) if count > 1 else ())]
             out = torch.cat([self.vae.encoder(p, feat_cache=tails, feat_idx=[0]) for p in pieces], dim=2)
             mean = self.vae.quant_conv(out)[:, : self.channels]
-        shift, scale = self._statistics()
-        return ((mean - shift) / scale)[0].transpose(0, 1).float()
+        return ((mean - self._mean) / self._deviation)[0].transpose(0, 1).float()
 
     def new_state(self) -> dict[str, Tensor]:
         """Before the first latent: nothing."""
@@ -88,8 +89,7 @@ class WanCodec:
         return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy(), state
 
     def _step(self, latents_TCHW: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        shift, scale = self._statistics()
-        z = self.vae.post_quant_conv(latents_TCHW.transpose(0, 1)[None] * scale + shift)
+        z = self.vae.post_quant_conv(latents_TCHW.transpose(0, 1)[None] * self._deviation + self._mean)
         tails = _tails(state, sum(1 for _ in self.vae.decoder.modules()))
         pixels = []
         for t in range(z.shape[2]):
@@ -101,8 +101,11 @@ class WanCodec:
     def _statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and deviation of the VAE's latents, per channel."""
         config = self.vae.config
-        mean, deviation = torch.tensor(config.latents_mean), torch.tensor(config.latents_std)
-        return tuple(x.to(self.device, self.dtype).view(1, -1, 1, 1, 1) for x in (mean, deviation))  # type: ignore[return-value]
+        mean, deviation = (
+            torch.tensor(x, device=self.device, dtype=self.dtype).view(1, -1, 1, 1, 1)
+            for x in (config.latents_mean, config.latents_std)
+        )
+        return mean, deviation
 
 
 def _tails(state: dict[str, Tensor], places: int) -> list[Any]:
