@@ -39,7 +39,7 @@ def fetch(name: str) -> Path:
         path = folder / inside[0] if inside else folder
         if not (folder / "model.yaml").is_file() and not _has_vae(folder):
             _link_base(Path(snapshot_download(BASE, allow_patterns=list(BASE_FILES))), folder)
-    except OSError as error:  # huggingface_hub's errors and those of the connection all are
+    except _faults() as error:
         line = " ".join(str(error).split())[:300]
         raise UserError(
             f"cannot get {name!r} from the Hugging Face hub (offline, or no such model?): {line}. "
@@ -48,6 +48,15 @@ def fetch(name: str) -> Path:
     if not path.exists():
         raise UserError(f"{owner}/{repository} has no file {inside[0]}")
     return path
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """What huggingface_hub raises: its own errors are OSErrors (a bad name a ValueError), httpx's are not."""
+    try:
+        from httpx import HTTPError
+    except ImportError:
+        return OSError, ValueError
+    return OSError, ValueError, HTTPError
 
 
 def _has_vae(folder: Path) -> bool:

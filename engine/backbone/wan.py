@@ -253,7 +253,7 @@ class WanBackbone(nn.Module):
             prompts = self.together("prompt", prompts.unbind(0))
         sigma_R = 1.0 - times_R.float()
         features = sinusoid(1000.0 * sigma_R, self.config.time_width)
-        time_RD = self.time_embedding(features.to(self.time_embedding[0].weight.dtype))
+        time_RD = self.time_embedding(features.to(next(self.time_embedding.parameters()).dtype))
         modulation = self._modulation(time_RD)
         x = self._tokens(states_RTCHW)
         for block in self.blocks:
