@@ -36,7 +36,7 @@ def frames_of(path: Path) -> int:
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_generate_from_every_layout(made: dict[str, Path], tmp_path: Path, name: str) -> None:
     film = tmp_path / "out.mp4"
-    assert run("generate", made[name], "-i", "prompt=a red fox", "--frames", 22, "-o", film, "--scale", 1) == 0
+    assert run("generate", made[name], "-i", "prompt=no: a red fox", "--frames", 22, "-o", film, "--scale", 1) == 0
     assert frames_of(film) == 22
 
 

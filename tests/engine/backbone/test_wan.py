@@ -139,7 +139,8 @@ def test_bfloat16_keeps_the_modulation_precise() -> None:
 
 @torch.inference_mode()
 def test_offload_and_compile_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "compile", lambda f: f)  # no compiler is needed to see that the parts are wired
+    compile = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f: compile(f, backend="eager"))  # traced, but nothing is built
     states, text = inputs()
     plain = one_row(ours(wan()), states, torch.tensor([0.5]), text)
     for option in ("offload", "compile"):
