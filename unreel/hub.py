@@ -11,6 +11,12 @@ from unreel.engine.errors import UserError
 BASE = "Wan-AI/Wan2.1-T2V-1.3B"  # whose VAE and text encoder every Wan 2.1 fine-tune shares
 BASE_FILES = ("Wan2.1_VAE.pth", "models_t5_umt5-xxl-enc-bf16.pth", "google/*")
 WANTED = ("*.safetensors", "*.safetensors.index.json", "*.pt", "*.pth", "*.json", "*.yaml", "*.model")
+# Repositories that hold several models: the one that is meant.
+MEANT = {
+    "gdhe17/Self-Forcing": "checkpoints/self_forcing_dmd.pt",
+    "tianweiy/CausVid": "autoregressive_checkpoint/model.pt",
+    "krea/krea-realtime-video": "krea-realtime-video-14b.safetensors",
+}
 _NAME = re.compile(r"[\w.-]+/[\w.-]+(?:/[\w./-]+)?")
 
 
@@ -32,7 +38,7 @@ def fetch(name: str) -> Path:
         raise UserError(
             f"{name!r} is no model or folder here, and the hub cannot be asked: pip install 'unreel[wan]'"
         ) from None
-    owner, repository, *inside = name.split("/", 2)
+    owner, repository, *inside = f"{name}/{MEANT[name]}".split("/", 2) if name in MEANT else name.split("/", 2)
     try:
         patterns = [inside[0], "*.json", "*.yaml"] if inside else list(WANTED)
         folder = Path(snapshot_download(f"{owner}/{repository}", allow_patterns=patterns))

@@ -77,6 +77,18 @@ def test_the_vae_of_wan_is_fetched_with_a_fine_tune(tmp_path: Path, monkeypatch:
         hub.fetch("gdhe17/Self-Forcing/checkpoints/y.pt")
 
 
+def test_of_several_models_in_a_repository_the_published_one_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = fake_hub(monkeypatch, tmp_path)
+    (tmp_path / "tianweiy/CausVid/autoregressive_checkpoint").mkdir(parents=True)
+    (tmp_path / "tianweiy/CausVid/Wan2.1_VAE.pth").touch()
+    file = tmp_path / "tianweiy/CausVid/autoregressive_checkpoint/model.pt"
+    file.touch()
+    assert hub.fetch("tianweiy/CausVid") == file
+    assert asked == [("tianweiy/CausVid", ["autoregressive_checkpoint/model.pt", "*.json", "*.yaml"])]
+
+
 def test_a_model_of_ours_on_the_hub_needs_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = fake_hub(monkeypatch, tmp_path)
     (tmp_path / "owner/name").mkdir(parents=True)
