@@ -11,9 +11,11 @@ import torch
 from fake import write_folder
 
 from unreel.benchmarks import _calibrate, _clock, _tables, _wan, geometry
+from unreel.benchmarks._fidelity import attention_errors
 from unreel.benchmarks._films import pooled_db, rmse, spread
 from unreel.engine.card import read_card
 from unreel.engine.errors import UserError
+from unreel.engine.model import Model
 
 
 def test_ratios_are_pair_by_pair() -> None:
@@ -84,3 +86,16 @@ def test_the_clock_is_put_back() -> None:
     with _clock.measuring():
         assert (time.perf_counter is time.process_time) == (torch.get_num_threads() == 1)
     assert time.perf_counter is wall
+
+
+def test_attention_errors_are_none_for_full_and_grow_as_less_is_kept(fake: Model) -> None:
+    settings = {
+        "full": {"class": "full"},
+        "int8": {"class": "full", "storage": "int8"},
+        "half": {"class": "importance-redundancy", "sink": 0, "recent": 2, "bank": 4, "horizon": None},
+        "one": {"class": "window", "sink": 0, "recent": 1, "horizon": None},
+    }
+    errors = attention_errors(fake, settings, seeds=1, chunks=6)
+    assert errors["full"] == 0.0
+    assert 0 < errors["int8"] < errors["half"] < errors["one"]
+    assert errors["int8"] < 0.02
