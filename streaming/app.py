@@ -84,7 +84,7 @@ def create_app(site: Site) -> FastAPI:
         return {"object": "list", "data": data}
 
     @app.get("/v1/sessions/{id}/recording.mp4")
-    async def recording(id: str, key: str = "") -> Response:
+    def recording(id: str, key: str = "") -> Response:  # in a thread: it may copy a long film
         right = site.hub.recording_key(id)
         if right is None or not hmac.compare_digest(right.encode(), key.encode()):
             raise HTTPException(404, "no recording with this session and key")
@@ -99,7 +99,7 @@ def film(site: Site, id: str, name: str) -> Response:
     """A recording: the finished file, or a copy of what a running session has so far."""
     if site.recordings.ready(id):
         return FileResponse(site.recordings.films[id].path, media_type="video/mp4", filename=name)
-    handle, copy = tempfile.mkstemp(suffix=".mp4", dir=site.recordings.folder)
+    handle, copy = tempfile.mkstemp(suffix=".mp4")
     os.close(handle)
     if not site.recordings.copy_part(id, Path(copy)):
         os.unlink(copy)

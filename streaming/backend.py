@@ -87,6 +87,7 @@ class Refused(Notice):
 
     message: str
     retry_after_s: float | None = None
+    code: str = "bad_request"
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,8 @@ class Connect:
         self.dialogue = Dialogue(hello)
         self.options: dict[str, Any] = {
             "subprotocols": [p.VERSION], "max_size": LARGEST, "compression": None, "proxy": None,
+            # Credit bounds what waits; a full queue would keep close() waiting for its timeout.
+            "max_queue": None, "close_timeout": 3,
             "additional_headers": {"Authorization": f"Bearer {token}"} if token else None,
         }  # fmt: skip
         self._open: Any = None

@@ -39,6 +39,7 @@ class ServerConfig:
     key_gap_s: float = 0.5
     connections: int = 256
     viewers: int = 128
+    forks: int = 4
     hello_s: float = 10.0
     message_bytes: int = 32_768
     messages_per_s: float = 200.0
@@ -52,7 +53,17 @@ class ServerConfig:
     job_seconds: float = 600.0
 
     def __post_init__(self) -> None:
-        for name in ("window", "window_bytes", "ring", "ring_bytes", "connections", "viewers", "burst", "mistakes"):
+        for name in (
+            "window",
+            "window_bytes",
+            "ring",
+            "ring_bytes",
+            "connections",
+            "viewers",
+            "forks",
+            "burst",
+            "mistakes",
+        ):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be 1 or more, got {getattr(self, name)}")
         for f in fields(self):

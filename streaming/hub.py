@@ -27,6 +27,8 @@ from unreel.streaming.metrics import Metrics
 from unreel.streaming.room import Room
 from unreel.streaming.viewer import Viewer
 
+KEYS = 4096  # sessions that are over whose recordings can still be asked for
+
 
 class Hub:
     """``backends`` and ``infos`` by model name; the first is the default. ``listeners`` get foreign ids' notices."""
@@ -118,8 +120,12 @@ class Hub:
     def control(self, room: Room, message: p.Control) -> None:
         room.backend.touch(room.id)
         if message.kind == "fork":
+            if sum(other.parent == room.id for other in self.rooms.values()) >= self.config.forks:
+                reason = f"{self.config.forks} forks of this session are alive"
+                room.receipt(Receipt(room.id, message.id, "fork", "rejected", reason=reason))
+                return
             fork = self.room(room.model.name, 0.0)
-            fork.record, fork.orphan_since = room.record, None
+            fork.record, fork.parent, fork.orphan_since = room.record, room.id, None
             self.forks[fork.id] = (room, message.id)
             room.backend.fork(room.id, message.id, fork.id, fork.record)
         else:
@@ -142,7 +148,10 @@ class Hub:
             return
         self.watches.pop(room.watch, None)
         self.queued.pop(room.id, None)
-        self.keys[room.id] = room.key
+        if room.record:
+            self.keys[room.id] = room.key
+            while len(self.keys) > KEYS:
+                self.keys.pop(next(iter(self.keys)))
         room.ended = True
         room.backend.close(room.id)
         for connection in [c for c in self.connections if c.room is room]:
@@ -219,7 +228,7 @@ class Hub:
             parent, control = self.forks.pop(room.id)
             parent.receipt(Receipt(parent.id, control, "fork", "rejected", reason=notice.message))
         for connection in [c for c in self.connections if c.room is room]:
-            code = "bad_request" if notice.retry_after_s is None else "full"
+            code = notice.code if notice.retry_after_s is None else "full"
             connection.fail(code, notice.message, close=True, retry_after_s=notice.retry_after_s)
         self.end(room, "failed", "", now)
 

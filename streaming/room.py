@@ -24,6 +24,7 @@ class Room:
         self.next_seq = 0
         self.began = self.ended = self.paused = False
         self.record = False
+        self.parent = ""  # the session it is a fork of
         self.orphan_since: float | None = now
         self.context_bytes = 0
         self._granted = 0

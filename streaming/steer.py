@@ -15,6 +15,27 @@ AT_ONCE = ("pause", "resume", "step", "rewind")  # in force when accepted; all o
 ALWAYS = ("seed", "steps", "pause", "resume", "step", "reset", "fork", "rewind")
 
 
+SEEDS = 2**63
+STEPS = 1000
+SCRIPT = 100_000  # frames of one action script
+
+
+def check_wire(kind: str, value: Any) -> None:
+    """Bounds that a stranger's value has to keep, beyond what the model itself checks.
+
+    Raises:
+        UserError: a value that would cost the server too much.
+    """
+    if kind == "steps" and isinstance(value, int) and not 1 <= value <= STEPS:
+        raise UserError(f"steps lie in 1..{STEPS}, got {value}")
+    if kind == "seed" and isinstance(value, int) and not 0 <= value < SEEDS:
+        raise UserError(f"a seed lies in 0..{SEEDS - 1}, got {value}")
+    if kind == "action" and isinstance(value, str):
+        counts = [entry.rpartition("-")[2].strip() for entry in value.split(",") if "-" in entry]
+        if any(len(c) > 6 for c in counts) or sum(int(c) for c in counts if c.isdecimal()) > SCRIPT:
+            raise UserError(f"an action script has at most {SCRIPT} frames")
+
+
 def controls_of(conditions: Any, presets: Any) -> list[str]:
     """The control kinds that a model with these conditions and presets obeys."""
     named = [wire for wire in ("action", "camera") if wire in conditions]
@@ -33,6 +54,7 @@ def steer(seat: Seat, id: str, kind: str, value: Any) -> list[Receipt]:
     if session is None:
         return [Receipt(seat.id, id, kind, "rejected", reason="the session has no place yet")]
     try:
+        check_wire(kind, value)
         if kind == "step":
             id = id or "step"
             _step(seat, session, value)

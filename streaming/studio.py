@@ -105,6 +105,8 @@ class Studio:
         began = time.perf_counter()
         desk.last = (event, None)
         encoded = {}
+        for format in set(desk.encoders) - desk.formats:
+            del desk.encoders[format]  # whoever comes back to it begins with a key
         for format in desk.formats:
             try:
                 encoded[format] = self._encode(desk, format, event)

@@ -17,7 +17,7 @@ from unreel.engine.session import Session
 from unreel.streaming.backend import Began, Notice, Position, Receipt, Refused, Start
 from unreel.streaming.pacing import StreamGate
 from unreel.streaming.protocol import ModelInfo
-from unreel.streaming.steer import controls_of, engine_name, steer
+from unreel.streaming.steer import check_wire, controls_of, engine_name, steer
 from unreel.streaming.studio import Studio
 
 log = logging.getLogger("unreel.streaming")
@@ -103,14 +103,25 @@ class Worker:
     # ---- on the engine's thread --------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            for _ in self.model.session(rewind=0).stream(chunks=2):
+                pass  # what is slow the first time is slow before anybody waits for it
+        except Exception:
+            log.exception("%s could not make its first chunks", self.model.name)
         while not self._stopping:
-            self._drain()
-            outcomes = self.batch.step(self.clock())
-            for outcome in outcomes:
-                self._report(outcome)
-            self._tell_positions()
-            if self.batch.last_size == 0:
-                self._wait()
+            try:
+                self._turn()
+            except Exception:  # never a reason to leave the other sessions without an engine
+                log.exception("the engine of %s stumbled", self.model.name)
+                time.sleep(0.05)
+
+    def _turn(self) -> None:
+        self._drain()
+        for outcome in self.batch.step(self.clock()):
+            self._report(outcome)
+        self._tell_positions()
+        if self.batch.last_size == 0:
+            self._wait()
 
     def _drain(self) -> None:
         while not self._commands.empty():
@@ -120,7 +131,7 @@ class Worker:
         """Until a command comes or the next chunk is due."""
         now = self.clock()
         pause = self.batch.next_time(now) - now
-        if pause <= 0:
+        if pause <= 0 or self._stopping:
             return
         try:
             command = self._commands.get(timeout=None if math.isinf(pause) else pause)
@@ -143,6 +154,7 @@ class Worker:
         preset, presets = options.pop("preset", None), self.model.card.presets
         if preset is not None and preset not in presets:
             raise UserError(f"presets of {self.model.name}: {', '.join(presets) or 'none'}; got {preset!r}")
+        check_wire("action", options.get("actions"))
         session = self.model.session(**{**(presets[preset] if preset else {}), **options})
         if start.prompt is not None:
             session.send(engine_name("prompt", session.conditions), start.prompt)
@@ -203,7 +215,8 @@ class Worker:
             log.error("session %s failed", id[:6], exc_info=outcome.error)
         if outcome.error is not None and session is None:  # it never began
             self.studio.end(id)
-            self.deliver(Refused(id, public(outcome.error)))
+            code = "bad_request" if isinstance(outcome.error, UserError) else "failed"
+            self.deliver(Refused(id, public(outcome.error), code=code))
             return
         self.studio.end(id, outcome.ended, public(outcome.error) if outcome.error else "")
 

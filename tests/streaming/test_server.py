@@ -163,6 +163,40 @@ def test_a_lost_connection_is_resumed_and_nothing_is_made_twice(server: LiveServ
         assert np.array_equal(np.concatenate(frames), expected)
 
 
+def test_what_would_cost_too_much_is_refused(server: LiveServer) -> None:
+    with server.connect(pace="free", window=1) as live:
+        stream = live.chunks()
+        ids = {
+            live.send("steps", 10**9), live.send("action", "w-999999999"), live.send("action", "w-99999,d-99999"),
+            live.send("seed", -1), live.send("rewind", 10**12), live.send("step", 10**6), live.send("preset", "x"),
+            live.send("reset", "x" * 4000),
+        }  # fmt: skip
+        next(stream), next(stream)
+        assert {s.id for s in live.dialogue.controls if s.status == "rejected"} >= set(sorted(ids)[:7])
+    with pytest.raises(UserError, match="at most"), server.connect(actions="w-999999999"):
+        pass
+
+
+def test_forks_are_counted(model: Model) -> None:
+    with LiveServer(model, forks=2) as server, server.connect(pace="free", window=1) as live:
+        ids = [live.send("fork") for _ in range(3)]
+        stream = live.chunks()
+        until(lambda: next(stream) is None or any(s.id == ids[2] for s in live.dialogue.controls))
+        status = {s.id: s.status for s in live.dialogue.controls}
+        assert status[ids[2]] == "rejected"
+
+
+def test_watch_writes_a_film(server: LiveServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from unreel.commands.watch import watch
+
+    path = tmp_path / "out.mp4"
+    watch(f"ws://127.0.0.1:{server.port}", path, seconds=0.5, view=None, model=None, seed=3, actions="w", token=None)
+    assert "frames" in capsys.readouterr().out
+    warnings, stream = probe(path)
+    assert warnings == ""
+    assert int(stream["nb_read_frames"]) >= 8
+
+
 def test_queue_position_and_then_a_place(model: Model) -> None:
     with LiveServer(model, limits=Limits(sessions=1, queue=1)) as server:
         url = f"ws://127.0.0.1:{server.port}/v1/stream"
