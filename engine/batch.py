@@ -236,31 +236,38 @@ class Batch:
                 seat.gate.begun(seat, now)
                 self.share = max(self.share, seat.share)
                 seat.share = self.share + 1
-            _guard(faults, seat, lambda seat=seat: works.__setitem__(seat, schedule(seat.session)))
-        try:
-            compute(self.model, list(works.values()))
-        except Exception:  # somebody spoiled the shared call: run each alone, so that only the culprits fail
-            for seat, work in works.items():
-                _guard(faults, seat, lambda work=work: compute(self.model, [work]))
+            assert seat.session is not None, f"seat {seat.id} has no place yet"
+            try:
+                works[seat] = schedule(seat.session)
+            except Exception as error:
+                faults[seat] = error
+        self._compute(works, faults)
         for seat in seats:
             events: list[Event] = []
-            if seat not in faults:
-                _guard(faults, seat, lambda seat=seat, events=events: events.extend(conclude(works[seat])))
-            if seat in faults:
-                self.close(seat, now)
-                yield Outcome(seat, error=faults[seat], ended="failed")
-                continue
-            if events:
-                seat.chunks += len(events)
-                seat.extra = max(0, seat.extra - len(events))
-            ended = "finished" if seat.session is not None and seat.session.finished else ""
-            if ended:
-                self.close(seat, now)
-            yield Outcome(seat, events, ended=ended)
+            try:
+                if seat not in faults:
+                    events = conclude(works[seat])
+            except Exception as error:
+                faults[seat] = error
+            yield self._outcome(seat, events, faults.get(seat), now)
 
+    def _compute(self, works: dict[Seat, Work], faults: dict[Seat, Exception]) -> None:
+        """One backbone call for all; where it fails, one for each, so that only the culprits fail."""
+        try:
+            compute(self.model, list(works.values()))
+        except Exception:
+            for seat, work in works.items():
+                try:
+                    compute(self.model, [work])
+                except Exception as error:
+                    faults[seat] = error
 
-def _guard(faults: dict[Seat, Exception], seat: Seat, act: Callable[[], object]) -> None:
-    try:
-        act()
-    except Exception as error:
-        faults[seat] = error
+    def _outcome(self, seat: Seat, events: list[Event], error: Exception | None, now: float) -> Outcome:
+        assert seat.session is not None, f"seat {seat.id} has no place yet"
+        ended = "failed" if error is not None else "finished" if seat.session.finished else ""
+        if events:
+            seat.chunks += len(events)
+            seat.extra = max(0, seat.extra - len(events))
+        if ended:
+            self.close(seat, now)
+        return Outcome(seat, events, error, ended)

@@ -35,28 +35,30 @@ class Configure(Message):
     """Start a session. The server answers ``queued`` any number of times, then ``configured``, or ``error``."""
 
     type: Literal["configure"] = "configure"
-    model: Name | None = Field(None, description="one of GET /v1/models; by default the first")
+    model: Name | None = Field(default=None, description="one of GET /v1/models; by default the first")
     seed: Seed = 0
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
-    preset: Name | None = Field(None, description="one of the model's presets")
+    preset: Name | None = Field(default=None, description="one of the model's presets")
     start: Annotated[int, Field(ge=0)] | Literal["nothing"] | None = Field(
-        None, description="number of a shipped start clip; by default the one that seed picks"
+        default=None, description="number of a shipped start clip; by default the one that seed picks"
     )
-    actions: Annotated[str, Field(max_length=4096)] | None = Field(None, description="in force from the first chunk")
+    actions: Annotated[str, Field(max_length=4096)] | None = Field(
+        default=None, description="in force from the first chunk"
+    )
     prompt: Annotated[str, Field(max_length=4096)] | None = None
     formats: Annotated[list[Format], Field(min_length=1, max_length=8)] = Field(
-        ["h264"], description="in order of preference; the first that the server can make is taken"
+        default=["h264"], description="in order of preference; the first that the server can make is taken"
     )
-    pace: Literal["realtime", "free"] = Field("realtime", description="free: as fast as acks come")
-    window: Annotated[int, Field(ge=1, le=64)] = Field(8, description="chunks that may be sent without an ack")
-    record: bool = Field(True, description="keep an MP4 that can be downloaded")
+    pace: Literal["realtime", "free"] = Field(default="realtime", description="free: as fast as acks come")
+    window: Annotated[int, Field(ge=1, le=64)] = Field(default=8, description="chunks that may be sent without an ack")
+    record: bool = Field(default=True, description="keep an MP4 that can be downloaded")
 
 
 class Control(Message):
     """Steer. The newest of a kind wins and takes effect at the next chunk boundary."""
 
     type: Literal["control"] = "control"
-    id: ControlId = Field("", description="chosen by the client; comes back in every answer")
+    id: ControlId = Field(default="", description="chosen by the client; comes back in every answer")
     kind: Kind
     value: Annotated[str, Field(max_length=4096)] | int | Annotated[list[float], Field(max_length=64)] | None = None
 
@@ -84,7 +86,7 @@ class Resume(Message):
     session: Name
     key: Secret
     last_seq: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
-        None, description="the last chunk that was decoded; null starts from a picture that needs no other"
+        default=None, description="the last chunk that was decoded; null starts from a picture that needs no other"
     )
     formats: Annotated[list[Format], Field(min_length=1, max_length=8)] = ["h264"]
     window: Annotated[int, Field(ge=1, le=64)] = 8
@@ -147,7 +149,7 @@ class Configured(Message):
     model: ModelInfo
     window: int
     resume_s: float
-    recording: str | None = Field(None, description="path of the MP4, as of now and afterwards")
+    recording: str | None = Field(default=None, description="path of the MP4, as of now and afterwards")
     paused: bool = False
 
 
@@ -157,11 +159,11 @@ class Media(Message):
     type: Literal["media"] = "media"
     format: Format
     mime: str
-    codec: str = Field("", description="as WebCodecs and MSE name it")
+    codec: str = Field(default="", description="as WebCodecs and MSE name it")
     width: int
     height: int
     fps: float
-    bytes: int = Field(0, description="length of the binary frame that follows; 0: none does")
+    bytes: int = Field(default=0, description="length of the binary frame that follows; 0: none does")
 
 
 class ControlStatus(Message):
@@ -205,8 +207,8 @@ class Chunk(Message):
     frames: int
     format: Format
     key: bool = Field(description="decodes without any chunk before it")
-    replay: bool = Field(False, description="made before this client joined: show the last picture of it only")
-    applied: list[str] = Field([], description="ids of the controls this chunk is the first to obey")
+    replay: bool = Field(default=False, description="made before this client joined: show the last picture of it only")
+    applied: list[str] = Field(default=[], description="ids of the controls this chunk is the first to obey")
     sizes: list[int]
     bytes: int
     timing: Timing

@@ -61,7 +61,7 @@ class Recordings:
 
     def stop(self) -> None:
         """Finish every film, then end the thread; a temporary folder is removed."""
-        self._queue.put(lambda: [self._finish(id) for id in list(self.films)] and None)
+        self._queue.put(self._finish_all)
         self._queue.put(None)
         self._thread.join()
         if self._temporary:
@@ -125,6 +125,13 @@ class Recordings:
             raise
         film.frames += len(frames_THWC)
         film.complete = film.writer.part.stat().st_size
+
+    def _finish_all(self) -> None:
+        for id in list(self.films):
+            try:
+                self._finish(id)
+            except Exception:
+                log.exception("a recording could not be finished")
 
     def _finish(self, id: str) -> None:
         film = self.films.get(id)

@@ -12,9 +12,10 @@ from unreel.streaming.backend import Notice
 from unreel.streaming.config import ServerConfig
 from unreel.streaming.hub import Hub
 from unreel.streaming.jobs import Jobs
+from unreel.streaming.media import open_encoder
 from unreel.streaming.metrics import Metrics
 from unreel.streaming.recording import Recordings
-from unreel.streaming.studio import Open, Studio, open_encoder
+from unreel.streaming.studio import Open, Studio
 from unreel.streaming.worker import Worker, info_of
 
 TICK_S = 0.2

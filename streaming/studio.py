@@ -163,8 +163,11 @@ class Studio:
         desk = self.desks.pop(id, None)
         if desk is None:
             return
-        over = Ended(id, why, message) if why else None
-        tell = (lambda: self.deliver(over)) if over is not None else (lambda: None)
+
+        def tell() -> None:
+            if why:
+                self.deliver(Ended(id, why, message))
+
         if desk.record:
             self.recordings.finish(id, tell)
         else:

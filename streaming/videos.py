@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unreel.engine.batch import Full
 from unreel.engine.errors import UserError
-from unreel.streaming.jobs import Jobs
+from unreel.streaming.jobs import Job, Jobs
 
 
 class Wanted(BaseModel):
@@ -92,7 +92,7 @@ async def _read(request: Request) -> Wanted:
         raise HTTPException(400, f"{where}: {first['msg']}"[:300]) from None
 
 
-def _found(jobs: Jobs, id: str) -> Any:
+def _found(jobs: Jobs, id: str) -> Job:
     if id not in jobs.jobs:
         raise HTTPException(404, "no video with this id")
     return jobs.jobs[id]

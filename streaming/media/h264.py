@@ -7,7 +7,7 @@ withhold the last frame of every burst, so the fragments come from `fmp4.py`.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any
 
 import av
 import numpy as np
@@ -41,7 +41,7 @@ class H264Encoder:
         self._context = self._open()
 
     def _open(self) -> VideoCodecContext:
-        context = cast(VideoCodecContext, av.CodecContext.create("libx264", "w"))
+        context = av.CodecContext.create("libx264", "w")
         context.width, context.height, context.pix_fmt = self.width, self.height, "yuv420p"
         context.framerate, context.time_base = self.rate, 1 / self.rate
         context.thread_count, context.gop_size = 1, 100_000  # IDRs are asked for, never left to chance
