@@ -43,7 +43,7 @@ format: $(READY)
 check: $(READY)
 	@rm -rf build
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation --target build/check .
-	MYPYPATH=build/check $(BIN)/mypy -p unreel.engine
+	MYPYPATH=build/check $(BIN)/mypy -p unreel.engine -p unreel.streaming
 
 bench: $(READY)
 	@mkdir -p out
