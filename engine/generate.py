@@ -196,7 +196,10 @@ def _keep_kv(session: Session, work: Work) -> None:
     for branch, rows in work.rows.items():
         for row in rows:
             if row.item is not None and row.keep:
-                session.flight(row.chunk.index).kv[branch] = row.kv
+                flight = session.flight(row.chunk.index)
+                flight.kv[branch] = row.kv
+                if row.queries is not None:
+                    flight.queries[branch] = tuple(row.queries)
 
 
 def _move(session: Session, flight: Flight, predictions: dict[str, Tensor]) -> None:

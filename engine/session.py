@@ -270,7 +270,7 @@ class Session:
         """A chunk is clean: remember it, decode it and make its event."""
         state, chunk = self.state, flight.chunk
         past = Past(chunk, flight.state, flight.conditions)
-        self.remember(past, flight.kv)
+        self.remember(past, flight)
         began = time.perf_counter()
         payload, state.codec = self.model.codec.decode(flight.state, state.codec)
         timing = self.stats.emitted(time.perf_counter() - began)
@@ -280,7 +280,7 @@ class Session:
             self._history.append(state.copy(with_rotated=False))
         return event
 
-    def remember(self, past: Past, kv: dict[str, Any] | None = None) -> None:
+    def remember(self, past: Past, flight: Flight | None = None) -> None:
         """Take a clean chunk into the past: commit it now (inline) or note it as pending."""
         state, mode = self.state, self.schedule.commit
         state.past[past.chunk.index] = past
@@ -288,9 +288,10 @@ class Session:
             for context in state.contexts.values():
                 context.end = max(context.end, past.chunk.start + past.chunk.frames)
             self.forget()
-        elif mode is CommitMode.INLINE and kv and all(b in kv for b in self.branches):
+        elif mode is CommitMode.INLINE and flight and all(b in flight.kv for b in self.branches):
             for branch, context in state.contexts.items():
-                context.commit(past.chunk, kv[branch], self.model.coords(past.chunk.shape))
+                kv, queries = flight.kv[branch], flight.queries.get(branch)
+                context.commit(past.chunk, kv, self.model.coords(past.chunk.shape), queries)
             self.forget()
         else:
             state.pending.append(past)

@@ -20,7 +20,8 @@ class Flight:
     """One chunk on its way from noise (level 0) to clean (level ``steps``).
 
     ``conditions`` are frozen when the chunk begins. ``kv`` are its keys and values of the last computed step
-    per branch, kept only where a later chunk may need them (reuse in a pipelined schedule, inline commit).
+    per branch, kept only where a later chunk may need them (reuse in a pipelined schedule, inline commit);
+    ``queries`` go with them for context policies that score by attention.
     """
 
     chunk: Chunk
@@ -34,6 +35,7 @@ class Flight:
     sampler: Memory = field(default_factory=dict)
     reuse: dict[str, Memory] = field(default_factory=dict)
     kv: dict[str, Any] = field(default_factory=dict)
+    queries: dict[str, Any] = field(default_factory=dict)
 
     def copy(self) -> Flight:
         return replace(
@@ -41,6 +43,7 @@ class Flight:
             sampler=dict(self.sampler),
             reuse={branch: dict(memory) for branch, memory in self.reuse.items()},
             kv=dict(self.kv),
+            queries=dict(self.queries),
         )
 
 

@@ -158,3 +158,12 @@ def test_presets_are_named_options_and_what_is_given_wins(make_fake: Any) -> Non
     assert model.session(preset="fast", steps=3).schedule.steps == 3
     with pytest.raises(ValueError, match="exact, fast"):
         model.session(preset="slow")
+
+
+def test_an_inline_commit_brings_its_queries(fake: Model) -> None:
+    """Importance is scored whichever way a chunk's keys enter: pure importance differs from pure redundancy."""
+    made = []
+    for mix in (0.0, 1.0):
+        spec = {**CONTEXT["importance-redundancy"], "mix": mix}
+        made.append(clean(fake.session(seed=5, context=spec, commit="inline"), 12))
+    assert not torch.equal(made[0], made[1])
