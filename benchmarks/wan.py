@@ -97,13 +97,12 @@ def levers(size: Size) -> dict[str, dict[str, Any]]:
 def networks(size: Size) -> tuple[Any, Model]:
     """diffusers' network with random weights, and ours with the same ones."""
     try:
-        from diffusers import SkyReelsV2Transformer3DModel
+        import diffusers
     except ImportError:
         raise UserError("this benchmark compares with diffusers: pip install 'unreel[wan]'") from None
     torch.manual_seed(1)
-    theirs = SkyReelsV2Transformer3DModel(
-        num_attention_heads=12, ffn_dim=8960, num_layers=size.depth, inject_sample_info=True
-    )
+    kind: Any = diffusers.SkyReelsV2Transformer3DModel
+    theirs = kind(num_attention_heads=12, ffn_dim=8960, num_layers=size.depth, inject_sample_info=True)
     theirs = theirs.to(torch.bfloat16).eval().requires_grad_(False)
     tensors = keys.read(theirs.state_dict()).tensors
     registry.register("codec", "bench-latents", _wan.Latents)
@@ -125,10 +124,13 @@ def networks(size: Size) -> tuple[Any, Model]:
 
 def pipeline(network: Any, size: Size) -> tuple[float, dict[str, int]]:
     """Seconds of the pipeline, and chunks that its network computed."""
-    from diffusers import SkyReelsV2DiffusionForcingPipeline, UniPCMultistepScheduler
+    import diffusers
 
-    scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=8.0)
-    made = SkyReelsV2DiffusionForcingPipeline(
+    library: Any = diffusers
+    scheduler = library.UniPCMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=8.0
+    )
+    made = library.SkyReelsV2DiffusionForcingPipeline(
         tokenizer=None, text_encoder=None, transformer=network, vae=None, scheduler=scheduler
     )
     made.set_progress_bar_config(disable=True)

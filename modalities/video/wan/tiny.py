@@ -36,7 +36,8 @@ class MemBlock(nn.Module):
 
     def forward(self, x_TCHW: Tensor, before_1CHW: Tensor) -> Tensor:
         past = torch.cat((before_1CHW, x_TCHW[:-1]))
-        return F.relu(self.conv(torch.cat((x_TCHW, past), 1)) + x_TCHW)
+        out: Tensor = F.relu(self.conv(torch.cat((x_TCHW, past), 1)) + x_TCHW)
+        return out
 
 
 class Grow(nn.Module):

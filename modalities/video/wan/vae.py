@@ -74,7 +74,8 @@ class WanCodec:
             pieces = [x[:, :, :1], *(x[:, :, 1:].split(4, dim=2) if count > 1 else ())]
             out = torch.cat([self.vae.encoder(p, feat_cache=tails, feat_idx=[0]) for p in pieces], dim=2)
             mean = self.vae.quant_conv(out)[:, : self.channels]
-        return ((mean - self._mean) / self._deviation)[0].transpose(0, 1).float()
+        latents: Tensor = ((mean - self._mean) / self._deviation)[0].transpose(0, 1).float()
+        return latents
 
     def new_state(self) -> dict[str, Tensor]:
         """Before the first latent: nothing."""
@@ -128,24 +129,26 @@ def load_vae(path: Path) -> Any:
         UserError: diffusers is not installed, or the file is no Wan 2.1 VAE.
     """
     try:
-        from diffusers import AutoencoderKLWan
+        import diffusers
     except ImportError:
         raise UserError("the Wan VAE needs diffusers: pip install 'unreel[wan]'") from None
+    kind: Any = diffusers.AutoencoderKLWan
     if path.is_dir():
-        vae = AutoencoderKLWan.from_pretrained(path, local_files_only=True, low_cpu_mem_usage=False)
+        vae = kind.from_pretrained(path, local_files_only=True, low_cpu_mem_usage=False)
     else:
-        vae = _original(AutoencoderKLWan, dict(read_weights(path)), path)
+        vae = _original(kind, dict(read_weights(path)), path)
     return vae.eval().requires_grad_(False)
 
 
 def _original(kind: Any, tensors: dict[str, Tensor], path: Path) -> Any:
-    from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
+    from diffusers.loaders import single_file_utils
 
+    renamed: Any = single_file_utils
     if "encoder.conv1.weight" not in tensors or "conv2.weight" not in tensors:
         raise UserError(f"{path} is no Wan 2.1 VAE: it has no encoder.conv1 and conv2")
     vae = kind(base_dim=tensors["encoder.conv1.weight"].shape[0], z_dim=tensors["conv2.weight"].shape[0])
     try:
-        vae.load_state_dict(convert_wan_vae_to_diffusers(tensors))
+        vae.load_state_dict(renamed.convert_wan_vae_to_diffusers(tensors))
     except (RuntimeError, KeyError) as error:
         raise UserError(f"{path} is no Wan 2.1 VAE: {' '.join(str(error).split())[:200]}") from None
     return vae
