@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from unreel.engine.session import Session
 
 WAYS = ("recache", "swap", "blend")
+TOGETHER = 8  # chunks in one call of a recache
 
 
 @dataclass(frozen=True)
@@ -86,27 +87,33 @@ def switched(session: Session, names: set[str], chunk: Chunk) -> None:
 
 
 def recache(session: Session, branches: list[str]) -> None:
-    """Compute the kept clean chunks again, all in one block-causal call, and commit them to fresh contexts.
+    """Compute the kept clean chunks again, in one block-causal call, and commit them to fresh contexts.
 
+    More than ``TOGETHER`` chunks (contexts that keep a little of many) take several calls, each seeing those before it.
     What an earlier compaction had thrown away of a chunk is computed again with it, and the policy decides anew.
     """
     state, backbone = session.state, session.model.backbone
     kept = sorted(set().union(*(state.contexts[b].chunks for b in branches)) & set(state.past))
     if not kept:
         return
-    past, waiting = state.past, state.pending
-    state.pending = [past[index] for index in kept]
-    work, flights, state.flights = Work(session), state.flights, []
+    past, waiting, flights = state.past, state.pending, state.flights
     for branch in branches:
         old = state.contexts[branch]
         fresh = Context.empty(old.policy, backbone.rope, backbone.layers, backbone.heads, old.storage, old.budget)
-        fresh.end = old.end  # positions in this call are those that the next chunk will see
+        fresh.end = old.end  # positions in these calls are those that the next chunk will see
         state.contexts[branch] = fresh
-        work.rows[branch] = [
-            Row(p.chunk, p.clean, 1.0, session.told(p.chunk, p.conditions, branch), keep=True) for p in state.pending
-        ]
-    compute(session.model, [work])
-    session.stats.computed(work)
-    commit(session, work)
-    state.past, state.pending, state.flights = past, waiting, flights
+    state.flights = []
+    for first in range(0, len(kept), TOGETHER):
+        state.pending = [past[index] for index in kept[first : first + TOGETHER]]
+        work = Work(session)
+        for branch in branches:
+            work.rows[branch] = [
+                Row(p.chunk, p.clean, 1.0, session.told(p.chunk, p.conditions, branch), keep=True)
+                for p in state.pending
+            ]
+        compute(session.model, [work])
+        session.stats.computed(work)
+        commit(session, work)
+        state.past = past
+    state.pending, state.flights = waiting, flights
     session.forget()

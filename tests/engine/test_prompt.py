@@ -50,8 +50,12 @@ def kept(session: Session, branch: str = "main") -> dict[int, list[tuple[Tensor,
     return {column[0].chunk.index: [(x.k_NHD, x.v_NHD) for x in column] for column in columns}
 
 
+@pytest.mark.parametrize("together", [8, 3])
 @pytest.mark.parametrize("commit", ["extra", "with-next", "inline"])
-def test_recached_keys_are_those_of_one_pass_under_the_new_prompt(model: Model, commit: str) -> None:
+def test_recached_keys_are_those_of_one_pass_under_the_new_prompt(
+    model: Model, commit: str, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unreel.engine.prompt.TOGETHER", together)
     session, states = switched(model, 4, 0 + 1, commit=commit, context="full")
     view = SequenceView(1, 4, model.coords((2, 12, 4, 4)), model.backbone.rope, span=2)
     seen: list[tuple[Tensor, Tensor]] = []
