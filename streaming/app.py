@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket
-from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.background import BackgroundTask
 
 from unreel.streaming import videos
 from unreel.streaming.access import has_token, origin_fault
 from unreel.streaming.protocol import VERSION
-from unreel.streaming.shell import serve_socket
+from unreel.streaming.shell import serve_socket, watch_film
 from unreel.streaming.site import Site
 
 OPEN = ("/", "/healthz")  # and the page's own files: they hold no secrets, and the page asks for the token
@@ -89,6 +89,12 @@ def create_app(site: Site) -> FastAPI:
         if right is None or not hmac.compare_digest(right.encode(), key.encode()):
             raise HTTPException(404, "no recording with this session and key")
         return film(site, id, f"unreel-{id[:6]}.mp4")
+
+    @app.get("/v1/watch/{token}.mp4")
+    async def player(token: str) -> Response:
+        if token not in site.hub.watches:
+            raise HTTPException(404, "no session with this watch token")
+        return StreamingResponse(watch_film(site, token), media_type="video/mp4")
 
     app.include_router(videos.router(site.jobs, lambda id: film(site, id, f"{id}.mp4")))
     _pages(app)

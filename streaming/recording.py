@@ -39,7 +39,9 @@ class Film:
 
 
 class Recordings:
-    """``folder`` None makes a temporary one, removed by ``stop``. ``keep_s`` and ``keep_bytes`` bound what stays."""
+    """``folder`` None makes a temporary one, removed by ``stop``. ``keep_s`` and ``keep_bytes`` bound what stays;
+    a single film that reaches ``keep_bytes`` ends there.
+    """
 
     def __init__(
         self,
@@ -98,6 +100,11 @@ class Recordings:
                 left -= len(block)
         return True
 
+    def prune(self) -> None:
+        """Drop what is too old; called now and then."""
+        if not self._queue.full():
+            self._queue.put(self._prune)
+
     def drop(self, id: str) -> None:
         """Forget a film and delete its file, finished or not."""
         self._queue.put(lambda: self._drop(id))
@@ -125,6 +132,9 @@ class Recordings:
             raise
         film.frames += len(frames_THWC)
         film.complete = film.writer.part.stat().st_size
+        if film.complete >= self.keep_bytes:
+            log.warning("the recording of session %s is full", id[:6])
+            self._finish(id)
 
     def _finish_all(self) -> None:
         for id in list(self.films):

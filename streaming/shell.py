@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -35,6 +35,29 @@ async def serve_socket(socket: WebSocket, site: Site) -> None:
     connection = site.hub.connect(site.clock())
     try:
         await _exchange(socket, connection, site)
+    finally:
+        connection.lost(site.clock())
+        site.sockets -= 1
+
+
+async def watch_film(site: Site, token: str) -> AsyncIterator[bytes]:
+    """A session as one endless MP4, for players. Written bytes are the acks: a player that is slow falls behind."""
+    wake, connection = asyncio.Event(), site.hub.connect(site.clock())
+    connection.out.notify = wake.set
+    site.sockets += 1
+    try:
+        connection.receive(p.Watch(token=token, formats=["fmp4"], window=4).model_dump_json(), site.clock())
+        while not (connection.out.closed and not connection.out.items):
+            item = connection.out.take()
+            if item is None:
+                wake.clear()
+                await wake.wait()
+                continue
+            message, binary = item
+            if binary is not None:
+                yield binary
+            if isinstance(message, p.Chunk):
+                connection.receive(p.Ack(seq=message.seq).model_dump_json(), site.clock())
     finally:
         connection.lost(site.clock())
         site.sockets -= 1

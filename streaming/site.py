@@ -19,6 +19,7 @@ from unreel.streaming.studio import Open, Studio
 from unreel.streaming.worker import Worker, info_of
 
 TICK_S = 0.2
+PRUNE_S = 60.0
 
 
 class Site:
@@ -59,9 +60,13 @@ class Site:
         self._ticker = asyncio.create_task(self._tick())
 
     async def _tick(self) -> None:
+        pruned = self.clock()
         while True:
             await asyncio.sleep(TICK_S)
-            self.hub.tick(self.clock())
+            self.hub.tick(now := self.clock())
+            if now - pruned > PRUNE_S:
+                pruned = now
+                self.recordings.prune()
 
     async def drain(self, grace_s: float = 3.0) -> None:
         """Say goodbye, finish what was generated and recorded, end the threads."""

@@ -197,6 +197,27 @@ def test_watch_writes_a_film(server: LiveServer, tmp_path: Path, capsys: pytest.
     assert int(stream["nb_read_frames"]) >= 8
 
 
+def test_a_player_watches_one_endless_mp4(server: LiveServer, tmp_path: Path) -> None:
+    with server.connect() as live:
+        stream = live.chunks()
+        for _ in range(3):
+            next(stream)
+        configured = live.dialogue.configured
+        assert configured is not None
+        path = tmp_path / "live.mp4"
+        with urllib.request.urlopen(f"{server.http}/v1/watch/{configured.watch}.mp4", timeout=10) as film:
+            got = b""
+            while got.count(b"moof") < 12:
+                got += film.read1(65536)
+                if live.dialogue.last_seq is not None:
+                    next(stream)
+        path.write_bytes(got[: got.rindex(b"moof") - 4])
+        warnings, probed = probe(path)
+        assert warnings == ""
+        assert int(probed["nb_read_frames"]) >= 20
+    until(lambda: server.site.sockets == 0)
+
+
 def test_queue_position_and_then_a_place(model: Model) -> None:
     with LiveServer(model, limits=Limits(sessions=1, queue=1)) as server:
         url = f"ws://127.0.0.1:{server.port}/v1/stream"
