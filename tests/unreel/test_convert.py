@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("diffusers", reason="needs the extra [wan]: diffusers")
 pytest.importorskip("transformers", reason="needs the extra [wan]: transformers")
 
+from PIL import Image
 from tiny_wan import LAYOUTS, write_layout
 
 from unreel.cli import main
@@ -61,3 +62,11 @@ def test_convert_then_generate_with_a_blend(made: dict[str, Path], tmp_path: Pat
     assert frames_of(film) == 9
     assert run("convert", made["krea"], "-o", ours) == 2
     assert run("convert", made["krea"], "-o", tmp_path / "b", "--size", "big") == 2
+
+
+def test_generate_goes_on_from_a_picture(made: dict[str, Path], tmp_path: Path) -> None:
+    Image.new("RGB", (48, 32), (200, 40, 40)).save(tmp_path / "red.png")
+    film = tmp_path / "out.mp4"
+    options = ("--start", tmp_path / "red.png", "-i", "prompt=a fox", "--frames", 24, "--scale", 1)
+    assert run("generate", made["krea"], *options, "-o", film) == 0
+    assert frames_of(film) == 24
