@@ -22,7 +22,7 @@ from unreel.streaming.protocol import VERSION
 from unreel.streaming.shell import serve_socket, watch_film
 from unreel.streaming.site import Site
 
-OPEN = ("/", "/healthz")  # and the page's own files: they hold no secrets, and the page asks for the token
+OPEN = ("/", "/healthz", "/favicon.ico")  # and the page's own files: they hold no secrets, and the page asks for the token
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' ws: wss:",
     "X-Content-Type-Options": "nosniff",
@@ -41,6 +41,21 @@ def create_app(site: Site) -> FastAPI:
 
     app = FastAPI(title="unreel", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.site = site
+
+    @app.websocket("/v1/stream")
+    async def stream(socket: WebSocket) -> None:
+        await serve_socket(socket, site)
+
+    app.include_router(videos.router(site.jobs, lambda id: film(site, id, f"{id}.mp4")))
+    _guard(app, site)
+    _machines(app, site)
+    _films(app, site)
+    _pages(app)
+    return app
+
+
+def _guard(app: FastAPI, site: Site) -> None:
+    """Who may come in, and how a refusal looks."""
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -62,9 +77,9 @@ def create_app(site: Site) -> FastAPI:
         answer.headers.update(error.headers or {})
         return answer
 
-    @app.websocket("/v1/stream")
-    async def stream(socket: WebSocket) -> None:
-        await serve_socket(socket, site)
+
+def _machines(app: FastAPI, site: Site) -> None:
+    """Models, health and figures."""
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
@@ -83,6 +98,10 @@ def create_app(site: Site) -> FastAPI:
         data = [{"id": n, "object": "model", "owned_by": "unreel", **i.model_dump()} for n, i in site.hub.infos.items()]
         return {"object": "list", "data": data}
 
+
+def _films(app: FastAPI, site: Site) -> None:
+    """Recordings and live films."""
+
     @app.get("/v1/sessions/{id}/recording.mp4")
     def recording(id: str, key: str = "") -> Response:  # in a thread: it may copy a long film
         right = site.hub.recording_key(id)
@@ -95,10 +114,6 @@ def create_app(site: Site) -> FastAPI:
         if token not in site.hub.watches:
             raise HTTPException(404, "no session with this watch token")
         return StreamingResponse(watch_film(site, token), media_type="video/mp4")
-
-    app.include_router(videos.router(site.jobs, lambda id: film(site, id, f"{id}.mp4")))
-    _pages(app)
-    return app
 
 
 def film(site: Site, id: str, name: str) -> Response:
