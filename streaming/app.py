@@ -22,7 +22,11 @@ from unreel.streaming.protocol import VERSION
 from unreel.streaming.shell import serve_socket, watch_film
 from unreel.streaming.site import Site
 
-OPEN = ("/", "/healthz", "/favicon.ico")  # and the page's own files: they hold no secrets, and the page asks for the token
+OPEN = (
+    "/",
+    "/healthz",
+    "/favicon.ico",
+)  # and the page's own files: they hold no secrets, and the page asks for the token
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' ws: wss:",
     "X-Content-Type-Options": "nosniff",

@@ -13,6 +13,8 @@ from unreel.engine.batch import Full
 from unreel.engine.errors import UserError
 from unreel.streaming.jobs import Job, Jobs
 
+LARGEST = 32_768  # bytes of a JSON request
+
 
 class Wanted(BaseModel):
     """A request for a film. Beyond OpenAI's own fields: seed, actions, steps, preset, start."""
@@ -85,11 +87,21 @@ async def _read(request: Request) -> Wanted:
         if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
             async with request.form(max_files=0, max_fields=32, max_part_size=8192) as form:
                 return Wanted.model_validate({name: str(value) for name, value in form.items()})
-        return Wanted.model_validate_json(await request.body())
+        return Wanted.model_validate_json(await _body(request))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise HTTPException(400, f"{where}: {first['msg']}"[:300]) from None
+
+
+async def _body(request: Request) -> bytes:
+    """The whole body, whatever length it claims; at most ``LARGEST`` bytes."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST:
+            raise HTTPException(413, f"a request has at most {LARGEST} bytes")
+    return body
 
 
 def _found(jobs: Jobs, id: str) -> Job:

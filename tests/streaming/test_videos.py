@@ -105,3 +105,17 @@ def test_too_many_jobs_are_told_when_to_come_back(server: LiveServer) -> None:
         for id in ids:
             request = urllib.request.Request(f"{server.http}/v1/videos/{id}", headers=headers, method="DELETE")
             urllib.request.urlopen(request, timeout=5).close()
+
+
+def test_bodies_are_bounded_whatever_they_claim(server: LiveServer) -> None:
+    headers = {"Authorization": "Bearer a-long-enough-token", "Content-Type": "application/json"}
+    chunked = (b"x" * 10_000 for _ in range(100))  # no Content-Length
+    for body, code in ((chunked, 413), (b"y" * 2_000_000, 413), (b"{", 400), (b"[]", 400), (b"\xff", 400)):
+        request = urllib.request.Request(f"{server.http}/v1/videos", body, headers, method="POST")  # type: ignore[arg-type]
+        with pytest.raises(urllib.error.URLError) as refused:  # not an HTTPError where the server hung up amid it
+            urllib.request.urlopen(request, timeout=5)
+        if isinstance(refused.value, urllib.error.HTTPError):
+            assert refused.value.code == code
+            refused.value.close()
+        else:
+            assert code == 413
