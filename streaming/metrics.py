@@ -30,6 +30,7 @@ class Metrics:
         self.queued = Gauge("unreel_queued", "Sessions that wait for one", registry=registry)
         self.viewers = Gauge("unreel_viewers", "Viewers of all sessions", registry=registry)
         self.connections = Gauge("unreel_connections", "Open websockets", registry=registry)
+        self.shared = Gauge("unreel_sessions_per_call", "Sessions in the last backbone call", registry=registry)
         self.context_bytes = Gauge("unreel_context_bytes", "Keys and values kept by all sessions", registry=registry)
 
     def notice(self, notice: Notice) -> None:

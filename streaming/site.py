@@ -93,4 +93,5 @@ class Site:
         metrics.queued.set(len(hub.queued))
         metrics.viewers.set(sum(len(room.viewers) for room in rooms))
         metrics.connections.set(self.sockets)
+        metrics.shared.set(max(worker.batch.last_size for worker in self.workers.values()))
         metrics.context_bytes.set(sum(room.context_bytes for room in rooms))
