@@ -20,6 +20,7 @@ def bench(
     what: Annotated[str, typer.Argument(help="A benchmark's name; `list` shows them.")],
     json: Annotated[Path | None, typer.Option("--json", help="Write the results here.")] = None,
     quick: Annotated[bool, typer.Option(help="Shorter runs: for a look, not for the record.")] = False,
+    saved: Annotated[Path | None, typer.Option("--from", help="Do not measure: take the results of this file.")] = None,
     readme: Annotated[Path | None, typer.Option(help="Put the table between its markers in this document.")] = None,
     plots: Annotated[Path | None, typer.Option(help="Draw into this folder (needs unreel[bench]).")] = None,
     calibrate: Annotated[bool, typer.Option(help="reuse: find thresholds, write them into the model's card.")] = False,
@@ -42,7 +43,7 @@ def bench(
             raise UserError(f"{what} has nothing to calibrate: use `unreel bench reuse --calibrate`")
         print(benchmark.calibrate(quick=quick))
         return
-    results: dict[str, Any] = benchmark.run(quick=quick)
+    results: dict[str, Any] = benchmark.run(quick=quick) if saved is None else _read(saved)
     if json is not None:
         write_json(json, results)
     if readme is not None:
@@ -52,6 +53,15 @@ def bench(
     if plots is not None and hasattr(benchmark, "plots") and not benchmark.plots(results, plots):
         print("no plots: they need `pip install unreel[bench]`")
     print(benchmark.table(results) if hasattr(benchmark, "table") else jsonlib.dumps(results, indent=2))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Results that a run wrote with --json."""
+    try:
+        found: dict[str, Any] = jsonlib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} does not hold results of `unreel bench --json`: {error}") from None
+    return found
 
 
 def find_benchmarks() -> dict[str, str]:
