@@ -20,12 +20,11 @@ CHUNKS = 12
 CALIBRATION = (85, 115, 145)
 THRESHOLDS = (0.2, 0.25, 0.3, 0.4)
 FAMILIES: tuple[dict[str, Any], ...] = (
-    {"class": "flowcache", "replay_as": "clean", "align": 1},
     {"class": "flowcache", "replay_as": "clean", "align": 4},
     {"class": "flowcache", "replay_as": "linear", "reach": 0.5, "align": 1},
     {"class": "flowcache", "replay_as": "linear", "reach": 0.5, "align": 2},
     {"class": "flowcache", "replay_as": "linear", "reach": 0.5, "align": 4},
-    {"class": "flowcache", "replay_as": "quadratic", "reach": 1.0, "align": 1},
+    {"class": "timestep", "replay_as": "linear", "reach": 0.5},
 )
 TABLES: tuple[dict[str, Any], ...] = tuple(
     {"class": "timestep", "levels": levels, "replay_as": "clean"}
