@@ -32,6 +32,7 @@ def _draw(path: Path, title: str, axes: tuple[str, str], paint: Any) -> bool:
     from matplotlib import pyplot
 
     figure, ax = pyplot.subplots(figsize=(8, 4.5), dpi=110)
+    ax.set_prop_cycle(color=pyplot.get_cmap("tab20").colors)
     paint(ax)
     ax.set(title=title, xlabel=axes[0], ylabel=axes[1])
     ax.grid(alpha=0.3)
