@@ -234,7 +234,7 @@ class Pong(Message):
 
 ErrorCode = Literal[
     "version", "invalid", "too_large", "too_fast", "state", "full", "unknown_model", "bad_request",
-    "unknown_session", "forbidden", "failed", "encoder", "internal",
+    "unknown_session", "forbidden", "failed", "encoder",
 ]  # fmt: skip
 
 

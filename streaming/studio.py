@@ -38,7 +38,7 @@ class Desk:
     formats: frozenset[str] = frozenset()
     encoders: dict[str, Encoder] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
-    last: tuple[Event, Any] | None = None
+    last: Event | None = None
 
 
 class Studio:
@@ -103,7 +103,7 @@ class Studio:
         if desk is None or not event.final:
             return
         began = time.perf_counter()
-        desk.last = (event, None)
+        desk.last = event
         encoded = {}
         for format in set(desk.encoders) - desk.formats:
             del desk.encoders[format]  # whoever comes back to it begins with a key
@@ -152,7 +152,7 @@ class Studio:
         desk = self.desks.get(id)
         if desk is None or desk.last is None or format == "fmp4":
             return
-        event = desk.last[0]
+        event = desk.last
         encoder = self.encoders(format, *desk.size, desk.fps)
         e = encoder.encode(event.payload[-1:], True)
         zero = Timing(model_ms=0, decode_ms=0, encode_ms=0, total_ms=0)
