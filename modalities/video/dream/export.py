@@ -50,7 +50,7 @@ def card(content: Mapping[str, Any]) -> dict[str, Any]:
         "media": {"fps": FPS, "height": net["size"], "width": net["size"]},
         "plan": {"class": "time", "frames": net["frames"]},
         "schedule": {"steps": 4, "commit": "extra"},
-        "sampler": {"class": "euler", "shift": 2.0},
+        "sampler": {"class": "euler", "shift": 3.0},
         "context": {"class": "window", "sink": 0, "recent": run["chunks"] - 1},
         "conditions": {"action": {"keys": list(KEYS)}},
         "weights": "dream.safetensors",

@@ -69,11 +69,14 @@ def context_times(sequences: int, chunks: int, generator: torch.Generator) -> Te
     return torch.where(kind < 0.55, torch.ones(()), torch.where(kind < 0.8, light, wild))
 
 
-def noisy_times(sequences: int, chunks: int, generator: torch.Generator) -> Tensor:
-    """Times (B, C) to learn at: a fifth at pure noise, the rest logit-normal towards noise."""
+def noisy_times(sequences: int, chunks: int, generator: torch.Generator, start_share: float = 0.4) -> Tensor:
+    """Times (B, C) to learn at: ``start_share`` at pure noise, where only the past tells; the rest logit-normal.
+
+    What happens next is nearly certain in this world, so foretelling it is most of what there is to learn.
+    """
     normal = torch.randn(sequences, chunks, generator=generator)
-    start = torch.rand(sequences, chunks, generator=generator) < 0.2
-    return torch.where(start, torch.zeros(()), torch.sigmoid(1.3 * normal - 0.9))
+    start = torch.rand(sequences, chunks, generator=generator) < start_share
+    return torch.where(start, torch.zeros(()), torch.sigmoid(1.3 * normal - 1.0))
 
 
 def mix(clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:

@@ -36,21 +36,21 @@ class TrainConfig:
     chunks: int = 6
     crop: int = 4
     crops: int = 8
-    crop_share: float = 0.65
+    crop_share: float = 0.5
     crop_until: float = 0.8
     rate: float = 1e-3
     warmup: int = 150
-    decay_from: float = 0.6
+    decay_from: float = 0.55
     ema: float = 0.999
     peak: float = 10.0
-    rollout_from: float = 0.4
-    rollout_share: float = 0.5
+    rollout_from: float = 0.25
+    rollout_share: float = 0.4
     dropout: float = 0.1
     save_minutes: float = 2.0
     seed: int = 0
     rank: int = 0
     workers: int = 1
-    meet_every: int = 40
+    meet_every: int = 20
     warm: str = ""
     net: dict[str, Any] = field(default_factory=dict)
 
