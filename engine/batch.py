@@ -86,7 +86,7 @@ class Seat:
         assert session is not None, f"seat {self.id} has no place yet"
         if session.state.pending and session.schedule.commit is CommitMode.EXTRA_PASS:
             return False
-        return session._due()
+        return session.due()
 
     def ready_at(self, now: float) -> float:
         """When the session may take part in a call: before ``now``, later, or never (infinity)."""

@@ -216,7 +216,7 @@ class Session:
 
     def begin_chunks(self) -> None:
         """Begin every chunk whose time has come; controls take effect here."""
-        while self._due() and (chunk := self.plan.chunk(self.state.next)) is not None:
+        while self.due() and (chunk := self.plan.chunk(self.state.next)) is not None:
             state, applied = self.state, self._apply_controls(chunk)
             noise = normal(chunk.shape, state.seed, chunk.index, 0).to(self.model.device)
             told = {
@@ -226,7 +226,7 @@ class Session:
             state.flights.append(Flight(chunk, state.steps, 0, state.clock, noise, told, applied))
             state.next = chunk.index + 1
 
-    def _due(self) -> bool:
+    def due(self) -> bool:
         if not self.state.flights:
             return True
         newest = self.state.flights[-1]

@@ -150,12 +150,8 @@ class Worker:
         self.studio.open(id, self.model, start.record)
 
     def _make(self, start: Start) -> Session:
-        options = dict(start.options)
-        preset, presets = options.pop("preset", None), self.model.card.presets
-        if preset is not None and preset not in presets:
-            raise UserError(f"presets of {self.model.name}: {', '.join(presets) or 'none'}; got {preset!r}")
-        check_wire("action", options.get("actions"))
-        session = self.model.session(**{**(presets[preset] if preset else {}), **options})
+        check_wire("action", start.options.get("actions"))
+        session = self.model.session(**start.options)
         if start.prompt is not None:
             session.send(engine_name("prompt", session.conditions), start.prompt)
         return session

@@ -8,6 +8,7 @@ for event in session.stream(frames=480, actions="d-40,wd-20,none-10"):
 
 from __future__ import annotations
 
+from unreel import _threads  # noqa: F401  before anything that imports torch
 from unreel.catalogue import load, models
 from unreel.engine.errors import UserError
 from unreel.engine.generate import advance

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -49,22 +48,8 @@ def serve(
         host=host, port=port, token=token, insecure=insecure, origins=tuple(origin or ()), limits=limits, lead_s=lead,
         recordings=recordings, record=record,
     )  # fmt: skip
-    _let_threads_sleep()
     loaded = [catalogue.load(name) for name in model or ["dream"]]
     models = {one.name: one for one in loaded}
     place = f"[{host}]" if ":" in host else host
     print(f"unreel: {', '.join(models)} at http://{place}:{port}/  (process {os.getpid()})", flush=True)
     run(config, models)
-
-
-def _let_threads_sleep() -> None:
-    """Start this process anew with ``OMP_WAIT_POLICY=PASSIVE``, which must be set before torch is imported.
-
-    By default torch's threads spin while they wait for each other. The server's own encoder and loop take cores from
-    them now and then, and a spinning thread then waits for one that does not run: with two busy neighbours on two
-    cores a step of `dream` took 2.4 s spinning and 16 ms sleeping.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ and Path(sys.argv[0]).stem in ("unreel", "__main__"):
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-        sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "unreel", *sys.argv[1:]])
