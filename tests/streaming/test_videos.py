@@ -65,7 +65,7 @@ def test_bad_wishes_are_refused_in_words(client: Any) -> None:
         ({"prompt": "", "seconds": "100000"}, "at most"),
         ({"prompt": "", "extra_body": {"start": "/etc/passwd"}}, "start"),
         ({"prompt": "", "extra_body": {"colour": "red"}}, "colour"),
-        ({"prompt": "", "extra_body": {"preset": "nope"}}, "presets"),
+        ({"prompt": "", "extra_body": {"preset": "nope"}}, "no preset"),
     ):
         try:
             video = finished(client, client.videos.create(**wish))
