@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--workers", type=int, default=2, help="trainers that average their weights now and then")
     parser.add_argument("--shards", type=int, default=5, help="training shards to film, 64,000 frames each (0.8 GB)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--warm", default="", help="begin from the averaged weights of this checkpoint")
+    parser.add_argument("--warm", default="", help="checkpoint or shipped .safetensors to begin from")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     wish = parser.parse_args(list(arguments))
     if wish.worker:

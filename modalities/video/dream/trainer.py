@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unreel.engine.weights import fill, read_tensors
 from unreel.modalities.video.dream import forcing
 from unreel.modalities.video.dream.data import Windows, backdrop_of, load_shards
 from unreel.modalities.video.dream.net import Corner, DreamNet, Encoded, cut, fold_pixels, unfold_pixels
@@ -76,7 +77,7 @@ class Trainer:
         if self.path.exists():
             self.restore(self.path)
         elif config.warm:
-            self.restore(Path(config.warm), weights_only=True)
+            self.warm_up(Path(config.warm))
         self.work = copy.deepcopy(self.master).to(torch.bfloat16, memory_format=torch.channels_last)
         self.generator = torch.Generator().manual_seed((config.seed + config.rank) * 10**6 + self.step)
         self.peers = Peers(self.out / "peers", config.rank, config.workers)
@@ -96,14 +97,20 @@ class Trainer:
         torch.save(content, partial)
         os.replace(partial, self.path)
 
-    def restore(self, path: Path, weights_only: bool = False) -> None:
-        """Go on from a checkpoint, or (``weights_only``) begin anew from its average."""
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint."""
         content = torch.load(path, weights_only=True)
-        self.master.load_state_dict(content["average" if weights_only else "master"])
+        self.master.load_state_dict(content["master"])
         self.average.load_state_dict(content["average"])
-        if not weights_only:
-            self.optimiser.load_state_dict(content["optimiser"])
-            self.step, self.seconds = content["step"], content["seconds"]
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.step, self.seconds = content["step"], content["seconds"]
+
+    def warm_up(self, path: Path) -> None:
+        """Begin anew from a checkpoint's average, or from weights that were shipped (safetensors)."""
+        shipped = path.suffix == ".safetensors"
+        weights = read_tensors(path) if shipped else torch.load(path, weights_only=True)["average"]
+        for net in (self.master, self.average):
+            fill(net, weights, path)
 
     def run(self) -> None:
         """Train until the plan's time is used up; saves now and then and at the end."""

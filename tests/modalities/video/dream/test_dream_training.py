@@ -81,6 +81,11 @@ def test_training_runs_is_resumed_and_exported(folder: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(again.master.parameters(), trainer.master.parameters(), strict=True))
     export.export(again.path, folder / "model")
     export.export_seeds(data.load_shards(folder, "test")[0], folder / "model" / "dream_seeds.safetensors", length=8)
+    for source in (again.path, folder / "model" / "dream.safetensors"):
+        warm = Trainer(replace(config(folder), out=str(folder / "warm"), warm=str(source)))
+        assert warm.step == 0
+        averages = zip(warm.master.parameters(), again.average.parameters(), strict=True)
+        assert all(torch.allclose(a, b, atol=1e-3) for a, b in averages)
     model = unreel.load(folder / "model")
     event = next(iter(model.session(seed=1, steps=1).stream(chunks=1, actions="wd-3")))
     assert event.payload.shape == (2, 64, 64, 3)
