@@ -23,11 +23,6 @@ from unreel.engine.errors import UserError
 from unreel.streaming import protocol as p
 
 
-def environment() -> dict[str, str]:
-    """For server and offline runs alike: waiting threads sleep (see `unreel serve`)."""
-    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-
-
 class ServerProcess:
     """``unreel serve`` on a free port; ``rss`` is what it holds, ``stop`` sends SIGTERM and waits."""
 
@@ -35,7 +30,7 @@ class ServerProcess:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         command = [sys.executable, "-m", "unreel", "serve", "--model", model, "--port", str(self.port), *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=None, env=environment())
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=None)
         self.url = f"ws://127.0.0.1:{self.port}/v1/stream"
 
     def __enter__(self) -> ServerProcess:

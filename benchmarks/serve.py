@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from unreel.benchmarks._live import Client, ServerProcess, client, control_latencies, environment, percentiles
+from unreel.benchmarks._live import Client, ServerProcess, client, control_latencies, percentiles
 from unreel.streaming import protocol as p
 
 FORMAT: list[Any] = ["h264"]
@@ -61,7 +61,7 @@ def _throughput(server: ServerProcess, model: str, frames: int, rounds: int) -> 
             numbers = Path(folder) / "run.json"
             command = [sys.executable, "-m", "unreel", "generate", model, "-o", str(Path(folder) / "run.mp4")]
             command += ["--frames", str(frames), "--seed", str(7 + number), "--json", str(numbers)]
-            subprocess.run(command, check=True, capture_output=True, env=environment())
+            subprocess.run(command, check=True, capture_output=True)
             offline.append(json.loads(numbers.read_text(encoding="utf-8"))["frames_per_s"])
     ratios = [a / b for a, b in zip(served, offline, strict=True)]
     return {

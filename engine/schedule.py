@@ -30,8 +30,12 @@ class Schedule:
 
     @property
     def gap(self) -> int:
-        """Steps between the beginnings of two chunks; never more than S, which would only idle."""
-        return self.steps if self.offset is None else min(self.offset, self.steps)
+        """Steps between the beginnings of two chunks."""
+        return self.gap_after(self.steps)
+
+    def gap_after(self, steps: int) -> int:
+        """The same after a chunk that takes ``steps``; never more than these, which would only idle."""
+        return steps if self.offset is None else min(self.offset, steps)
 
     @property
     def pipelined(self) -> bool:

@@ -227,11 +227,11 @@ class Session:
             state.next = chunk.index + 1
 
     def due(self) -> bool:
+        """Whether the next chunk's time has come."""
         if not self.state.flights:
             return True
         newest = self.state.flights[-1]
-        gap = newest.steps if self.schedule.offset is None else min(self.schedule.offset, newest.steps)
-        return self.state.clock - newest.begun >= gap
+        return self.state.clock - newest.begun >= self.schedule.gap_after(newest.steps)
 
     def _apply_controls(self, chunk: Chunk) -> tuple[Control, ...]:
         state = self.state

@@ -14,8 +14,9 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
+from av.video.reformatter import Interpolation
 
+from unreel.modalities.video.colour import tag_709, to_yuv709
 from unreel.modalities.video.frames import Frames, enlarge
 from unreel.modalities.video.writer import FrameWriter
 
@@ -51,10 +52,7 @@ class Mp4Writer(FrameWriter):
         context = stream.codec_context
         context.thread_count = 1
         context.gop_size = max(1, round(self.fps * 2))  # a seek lands within two seconds
-        context.color_primaries = ColorPrimaries.BT709
-        context.color_trc = ColorTrc.BT709
-        context.colorspace = Colorspace.ITU709
-        context.color_range = ColorRange.MPEG
+        tag_709(context)
         self._stream = stream
 
     def _write(self, frame_HWC: Frames) -> None:
@@ -66,20 +64,8 @@ class Mp4Writer(FrameWriter):
         if (frame_HWC.shape[0] * scale) % 2 or (frame_HWC.shape[1] * scale) % 2:
             frame_HWC = _pad_even(enlarge(frame_HWC, scale))
             scale = 1
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame_HWC), format="rgb24")
         method = Interpolation.POINT if scale > 1 else Interpolation.BICUBIC  # bicubic only halves the chroma here
-        return frame.reformat(
-            width=self._stream.width,
-            height=self._stream.height,
-            format="yuv420p",
-            src_color_range=ColorRange.JPEG,
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=ColorRange.MPEG,
-            dst_color_primaries=ColorPrimaries.BT709,
-            dst_color_trc=ColorTrc.BT709,
-            interpolation=method | Interpolation.ACCURATE_RND,
-            threads=1,
-        )
+        return to_yuv709(frame_HWC, self._stream.width, self._stream.height, method)
 
     def _finish(self, keep: bool) -> None:
         self._container.mux(self._stream.encode())

@@ -13,8 +13,8 @@ import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
+from unreel.modalities.video.colour import tag_709, to_yuv709
 from unreel.modalities.video.frames import Frames
 from unreel.streaming.media import fmp4
 from unreel.streaming.media.base import Encoded
@@ -45,8 +45,7 @@ class H264Encoder:
         context.width, context.height, context.pix_fmt = self.width, self.height, "yuv420p"
         context.framerate, context.time_base = self.rate, 1 / self.rate
         context.thread_count, context.gop_size = 1, 100_000  # IDRs are asked for, never left to chance
-        context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
-        context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
+        tag_709(context)
         context.options = dict(OPTIONS)
         return context
 
@@ -83,17 +82,7 @@ class H264Encoder:
         height, width, _ = frame_HWC.shape
         if (height, width) != (self.height, self.width):
             frame_HWC = np.pad(frame_HWC, ((0, self.height - height), (0, self.width - width), (0, 0)), mode="edge")
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame_HWC), format="rgb24")
-        return frame.reformat(
-            format="yuv420p",
-            src_color_range=ColorRange.JPEG,
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=ColorRange.MPEG,
-            dst_color_primaries=ColorPrimaries.BT709,
-            dst_color_trc=ColorTrc.BT709,
-            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
-            threads=1,
-        )
+        return to_yuv709(frame_HWC, self.width, self.height)
 
 
 class Fmp4Encoder(H264Encoder):
