@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from unreel.benchmarks import _clock
 from unreel.benchmarks import _footage as footage
 from unreel.engine.model import Model
-from unreel.modalities.video.export import open_exporter
-from unreel.modalities.video.frames import Frames
-from unreel.modalities.video.quality import psnr, ssim
+from unreel.modalities.media.export import open_exporter
+from unreel.modalities.media.frames import Frames
+from unreel.modalities.media.quality import psnr, ssim
 
 CEILING = 60.0  # dB, for frames that are equal
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from unreel.modalities.media.frames import Frames
 from unreel.modalities.video.dream.collect import TEST_LEVELS
 from unreel.modalities.video.dream.data import Shard, unbroken
-from unreel.modalities.video.frames import Frames
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ import unreel
 from unreel.benchmarks._footage import Footage, load
 from unreel.engine.generate import advance
 from unreel.engine.model import Model
+from unreel.modalities.media.frames import Frames
+from unreel.modalities.media.sheet import contact_sheet
 from unreel.modalities.video.dream import inverse, measure
-from unreel.modalities.video.frames import Frames
-from unreel.modalities.video.sheet import contact_sheet
 
 CONTEXT = 16  # real frames before a dream begins
 HORIZONS = (1, 2, 4, 8, 16, 24, 32)

@@ -13,7 +13,7 @@ import unreel
 from unreel.benchmarks import _clock, _plots, _tables
 from unreel.benchmarks._films import process_bytes
 from unreel.benchmarks.reuse import SMALL
-from unreel.modalities.video.quality import Look
+from unreel.modalities.media.quality import Look
 
 MODEL = "dream"
 CHUNKS = 5000

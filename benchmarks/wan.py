@@ -129,9 +129,7 @@ def pipeline(network: Any, size: Size) -> tuple[float, dict[str, int]]:
     import diffusers
 
     library: Any = diffusers
-    scheduler = library.UniPCMultistepScheduler(
-        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=8.0
-    )
+    scheduler = library.UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=8.0)
     made = library.SkyReelsV2DiffusionForcingPipeline(
         tokenizer=None, text_encoder=None, transformer=network, vae=None, scheduler=scheduler
     )

@@ -12,7 +12,7 @@ from av.codec.context import Flags
 from PIL import Image
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.frames import Frames
+from unreel.modalities.media.frames import Frames
 from unreel.streaming import protocol as p
 
 

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unreel.modalities.video.export import open_exporter
-from unreel.modalities.video.frames import Frames
-from unreel.modalities.video.writer import FrameWriter
+from unreel.modalities.media.export import open_exporter
+from unreel.modalities.media.frames import Frames
+from unreel.modalities.media.writer import FrameWriter
 
 log = logging.getLogger("unreel.streaming")
 WAITING = 64  # chunks

@@ -20,9 +20,9 @@ import torch
 
 from unreel.engine.model import Model
 from unreel.engine.session import Session
-from unreel.modalities.video.frames import Frames
-from unreel.modalities.video.quality import Look, psnr, ssim
-from unreel.modalities.video.writer import check_writable
+from unreel.modalities.media.frames import Frames
+from unreel.modalities.media.quality import Look, psnr, ssim
+from unreel.modalities.media.writer import check_writable
 
 
 @dataclass

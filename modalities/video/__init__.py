@@ -1,11 +1,11 @@
-"""Video: latent codecs, MP4/GIF/WebP/PNG writers, start frames and contact sheets."""
+"""Video: latent codecs and the models that dream frames."""
 
+from unreel.modalities.media.export import Exported, export, frames_of, open_exporter
+from unreel.modalities.media.frames import Frames
+from unreel.modalities.media.sheet import contact_sheet
+from unreel.modalities.media.start import load_start
+from unreel.modalities.media.writer import FrameWriter
 from unreel.modalities.video.codec import FoldCodec
-from unreel.modalities.video.export import Exported, export, frames_of, open_exporter
-from unreel.modalities.video.frames import Frames
-from unreel.modalities.video.sheet import contact_sheet
-from unreel.modalities.video.start import load_start
-from unreel.modalities.video.writer import FrameWriter
 
 __all__ = [
     "Exported",

@@ -12,7 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.frames import Frames
+from unreel.modalities.media.frames import Frames
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.frames import Frames
+from unreel.modalities.media.frames import Frames
 from unreel.streaming.protocol import Media
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
-from unreel.modalities.video.colour import tag_709, to_yuv709
-from unreel.modalities.video.frames import Frames
+from unreel.modalities.media.colour import tag_709, to_yuv709
+from unreel.modalities.media.frames import Frames
 from unreel.streaming.media import fmp4
 from unreel.streaming.media.base import Encoded
 from unreel.streaming.protocol import Media

@@ -18,9 +18,9 @@ from unreel.commands.progress import FrameProgress
 from unreel.engine.errors import UserError
 from unreel.engine.model import Model
 from unreel.engine.session import Session
-from unreel.modalities.video.export import open_exporter
-from unreel.modalities.video.frames import Frames
-from unreel.modalities.video.writer import FrameWriter
+from unreel.modalities.media.export import open_exporter
+from unreel.modalities.media.frames import Frames
+from unreel.modalities.media.writer import FrameWriter
 from unreel.report import Run, check_json, compare, report, write_json
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from unreel.engine.errors import UserError
 from unreel.engine.model import Model
-from unreel.modalities.video.start import load_start
+from unreel.modalities.media.start import load_start
 
 # Session options and what each may be.
 SESSION: dict[str, tuple[type, ...]] = {

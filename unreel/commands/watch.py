@@ -10,7 +10,7 @@ import typer
 
 from unreel.commands.interrupt import Interrupt
 from unreel.engine.errors import UserError
-from unreel.modalities.video.export import open_exporter
+from unreel.modalities.media.export import open_exporter
 
 
 def watch(

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unreel.modalities.media.frames import Frames
 from unreel.modalities.video.dream.measure import player_place
-from unreel.modalities.video.frames import Frames
 
 BEFORE, AFTER, HALF = 3, 2, 12  # frames around the action's own, and half the side of the square
 

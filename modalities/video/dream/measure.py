@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from unreel.modalities.video.frames import Frames
+from unreel.modalities.media.frames import Frames
 
 Mask = NDArray[np.bool_]  # (T, P, P)
 Numbers = NDArray[np.float64]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.frames import Frames
+from unreel.modalities.media.frames import Frames
 from unreel.modalities.video.wan.files import read_weights
 
 REPEAT = "Rep"  # diffusers' mark of an upsampler that has seen exactly one latent

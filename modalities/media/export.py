@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.frames import Frames
-from unreel.modalities.video.images import GifWriter, PngWriter, WebpWriter
-from unreel.modalities.video.mp4 import Mp4Writer
-from unreel.modalities.video.writer import FrameWriter
+from unreel.modalities.media.frames import Frames
+from unreel.modalities.media.images import GifWriter, PngWriter, WebpWriter
+from unreel.modalities.media.mp4 import Mp4Writer
+from unreel.modalities.media.writer import FrameWriter
 
 WRITERS: tuple[type[FrameWriter], ...] = (Mp4Writer, GifWriter, WebpWriter, PngWriter)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from unreel.modalities.video.colour import to_yuv709
+from unreel.modalities.media.colour import to_yuv709
 
 
 @pytest.mark.parametrize(("rgb", "luma"), [((255, 255, 255), 235), ((0, 0, 0), 16), ((0, 255, 0), 173)])

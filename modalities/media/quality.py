@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.frames import Frames
+from unreel.modalities.media.frames import Frames
 
 Numbers = NDArray[np.float64]
 

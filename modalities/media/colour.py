@@ -8,7 +8,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
-from unreel.modalities.video.frames import Frames
+from unreel.modalities.media.frames import Frames
 
 
 def tag_709(context: Any) -> None:

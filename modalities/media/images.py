@@ -13,8 +13,8 @@ import numpy as np
 from PIL import GifImagePlugin, Image
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.frames import Frames, enlarge
-from unreel.modalities.video.writer import FrameWriter
+from unreel.modalities.media.frames import Frames, enlarge
+from unreel.modalities.media.writer import FrameWriter
 
 
 class GifWriter(FrameWriter):

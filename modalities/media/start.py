@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, ImageSequence
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.frames import Frames, check_frames
+from unreel.modalities.media.frames import Frames, check_frames
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm")
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.export import export
-from unreel.modalities.video.start import load_start
+from unreel.modalities.media.export import export
+from unreel.modalities.media.start import load_start
 
 
 def test_none_stays_none() -> None:

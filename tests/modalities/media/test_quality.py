@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.quality import LUMA, Look, psnr, ssim
+from unreel.modalities.media.quality import LUMA, Look, psnr, ssim
 
 
 def test_psnr_of_a_known_error(film: np.ndarray) -> None:

@@ -16,9 +16,9 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-from unreel.modalities.video.colour import tag_709, to_yuv709
-from unreel.modalities.video.frames import Frames, enlarge
-from unreel.modalities.video.writer import FrameWriter
+from unreel.modalities.media.colour import tag_709, to_yuv709
+from unreel.modalities.media.frames import Frames, enlarge
+from unreel.modalities.media.writer import FrameWriter
 
 FRAGMENTED = {"movflags": "frag_every_frame+empty_moov+default_base_moof", "flush_packets": "1"}
 # zerolatency: a frame leaves the encoder in the call it came with, and there are no B frames.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.export import WRITERS, export, open_exporter
+from unreel.modalities.media.export import WRITERS, export, open_exporter
 
 
 @dataclass

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.images import GifWriter, PngWriter, WebpWriter
+from unreel.modalities.media.images import GifWriter, PngWriter, WebpWriter
 
 
 def read(path: Path) -> tuple[np.ndarray, list[float], int | None]:

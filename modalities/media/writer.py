@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.frames import Frames, check_frames
+from unreel.modalities.media.frames import Frames, check_frames
 
 MIN_HEIGHT = 384  # pixels; smaller frames are shown enlarged unless told otherwise
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.sheet import LABEL, PAD, contact_sheet
+from unreel.modalities.media.sheet import LABEL, PAD, contact_sheet
 
 
 def test_cells_hold_the_frames(tmp_path: Path, film: np.ndarray) -> None:

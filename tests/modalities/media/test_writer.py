@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.mp4 import Mp4Writer
-from unreel.modalities.video.writer import auto_scale
+from unreel.modalities.media.mp4 import Mp4Writer
+from unreel.modalities.media.writer import auto_scale
 
 
 @pytest.mark.parametrize(("height", "scale"), [(64, 6), (128, 3), (239, 2), (240, 1), (480, 1)])

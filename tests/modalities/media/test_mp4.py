@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.mp4 import Mp4Writer
+from unreel.modalities.media.mp4 import Mp4Writer
 
 Probe = Callable[[Path], dict[str, Any]]
 
@@ -101,7 +101,7 @@ def test_a_killed_process_leaves_all_but_the_last_frame(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     script = (
         "import os, signal, numpy as np\n"
-        "from unreel.modalities.video.mp4 import Mp4Writer\n"
+        "from unreel.modalities.media.mp4 import Mp4Writer\n"
         f"writer = Mp4Writer({str(path)!r}, fps=15)\n"
         "for i in range(5):\n"
         "    writer.write(np.full((4, 64, 64, 3), 40 * i, np.uint8))\n"

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from unreel.engine.errors import UserError
-from unreel.modalities.video.frames import Frames, check_frames
-from unreel.modalities.video.writer import check_writable
+from unreel.modalities.media.frames import Frames, check_frames
+from unreel.modalities.media.writer import check_writable
 
 PAD, LABEL, INK, PAPER = 4, 14, (30, 30, 30), (255, 255, 255)  # pixels, pixels, RGB, RGB
 
