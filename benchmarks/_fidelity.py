@@ -91,7 +91,7 @@ def _through(model: Model, spec: Any, tapped: Tapped, chunks: int) -> list[Tenso
         queries = [q[::stride] for q, _, _ in layers]
         context.commit(_chunk(plan, index), tuple((k, v) for _, k, v in layers), coords, queries)
     track = Track(context, [(0, _chunk(plan, chunks))])
-    view = RowsView([track], backbone.rope, coords, model.attention)
+    view = RowsView([track], backbone.rope, model.coords_of, model.attention)
     with torch.inference_mode():
         rows = [(q[None], k[None], v[None]) for q, k, v in tapped.last]
         return [view.attend(layer, *row).float() for layer, row in enumerate(rows)]

@@ -17,6 +17,7 @@ from unreel.benchmarks import _clock
 from unreel.benchmarks._films import peak_bytes, reset_peak
 from unreel.engine import registry
 from unreel.engine.card import Card
+from unreel.engine.finish import remember
 from unreel.engine.model import Model, build
 from unreel.engine.session import Session
 from unreel.engine.state import Past
@@ -125,7 +126,7 @@ def _pend(made: Session, chunk: Chunk) -> None:
     if made.schedule.commit.value != "extra":
         return
     told = {name: condition.null(chunk) for name, condition in made.conditions.items()}
-    made.remember(Past(chunk, torch.randn(chunk.shape), told))
+    remember(made, Past(chunk, torch.randn(chunk.shape), told))
     made.state.next = chunk.index + 1
 
 

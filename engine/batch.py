@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from unreel.engine.begin import due
 from unreel.engine.errors import UserError
 from unreel.engine.generate import Work, compute, conclude, schedule
 from unreel.engine.model import Model
@@ -86,7 +87,7 @@ class Seat:
         assert session is not None, f"seat {self.id} has no place yet"
         if session.state.pending and session.schedule.commit is CommitMode.EXTRA_PASS:
             return False
-        return session.due()
+        return due(session)
 
     def ready_at(self, now: float) -> float:
         """When the session may take part in a call: before ``now``, later, or never (infinity)."""

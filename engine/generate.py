@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from unreel.engine.begin import begin_chunks
 from unreel.engine.context.view import RowsView, Track, Watch
+from unreel.engine.finish import finish, forget, recomputed
 from unreel.engine.reuse.base import Item
 from unreel.engine.rng import normal
 from unreel.engine.state import Flight, Past
@@ -66,12 +68,12 @@ def schedule(session: Session) -> Work:
     mode, state = session.schedule.commit, session.state
     commit_alone = bool(state.pending) and mode is CommitMode.EXTRA_PASS
     if not commit_alone:
-        session.begin_chunks()
+        begin_chunks(session)
     work.moving = not commit_alone and bool(state.flights)
     items = [_item(session, f, b) for f in state.flights for b in session.branches] if work.moving else []
     run, work.skipped = session.reuse.split(items)
     for branch in session.branches:
-        clean = session.recomputed() if mode is CommitMode.NEVER and work.moving else state.pending
+        clean = recomputed(session) if mode is CommitMode.NEVER and work.moving else state.pending
         rows = [_clean_row(session, past, branch, mode) for past in clean]
         rows += [_noisy_row(session, item) for item in run if item.branch == branch]
         work.rows[branch] = sorted(rows, key=lambda row: row.chunk.index)
@@ -98,7 +100,7 @@ def compute(model: Model, works: Sequence[Work], watch: Watch | None = None) -> 
         times = torch.tensor([row.time for row in rows], dtype=torch.float32, device=model.device)
         names = rows[0].conditions
         condition = {n: model.together(n, [r.conditions[n] for r in rows]) for n in names}
-        view = RowsView(tracks, model.backbone.rope, model.coords(rows[0].chunk.shape), model.attention, watch)
+        view = RowsView(tracks, model.backbone.rope, model.coords_of, model.attention, watch)
         clean = model.backbone(states, times, view, condition).float()
     for index, row in enumerate(rows):
         row.clean = clean[index]
@@ -131,7 +133,7 @@ def conclude(work: Work) -> list[Event]:
     state.flights = [f for f in state.flights if f.level < f.steps]
     if done:
         session.stats.context(session.context_bytes)
-    return [session.finish(flight) for flight in done]
+    return [event for flight in done for event in finish(session, flight)]
 
 
 def commit(session: Session, work: Work) -> None:
@@ -143,10 +145,10 @@ def commit(session: Session, work: Work) -> None:
     for past in state.pending:
         for branch, rows in work.rows.items():
             row = next(r for r in rows if r.item is None and r.chunk.index == past.chunk.index)
-            coords = session.model.coords(past.chunk.shape)
+            coords = session.model.coords_of(past.chunk)
             state.contexts[branch].commit(past.chunk, row.kv, coords, row.queries)
     state.pending = []
-    session.forget()
+    forget(session)
     session.stats.context(session.context_bytes, time.perf_counter() - began)
 
 
@@ -188,6 +190,7 @@ def _track(work: Work, branch: str, rows: Sequence[Row], at: int) -> Track:
         {at + i for i, row in enumerate(rows) if row.keep},
         session.plan.sees if session.choosy else None,
         standins,
+        {at + i for i, row in enumerate(rows) if row.item is None},
     )
 
 

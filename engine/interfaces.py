@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from unreel.engine.context.store import Context
     from unreel.engine.reuse.base import Item
     from unreel.engine.rope import Rope
+    from unreel.engine.state import Held, Past
 
 Memory = dict[str, Any]  # tensors, numbers and strings only, so that a session can be saved
 Noise = Callable[[], Tensor]  # fresh standard normal noise of the chunk's shape, from the chunk's own stream
@@ -39,8 +40,11 @@ class Backbone(Protocol):
     rope: Rope
     wants_previous: bool
 
-    def coords(self, chunk_shape: tuple[int, ...]) -> Tensor:
-        """Integer coordinates (L, A) of a chunk's tokens, counted from the chunk's own corner."""
+    def coords(self, chunk_shape: tuple[int, ...], *region: str) -> Tensor:
+        """Integer coordinates (L, A) of a chunk's tokens, time from the chunk's first frame.
+
+        A backbone that says ``regional = True`` is asked with the chunk's region as well (a cube face, a joint).
+        """
         ...
 
     def signal(self, state: Tensor) -> Tensor:
@@ -55,12 +59,55 @@ class Backbone(Protocol):
 class Plan(Protocol):
     """The order of chunks and what each may see. Endless plans never return None."""
 
-    def chunk(self, index: int) -> Chunk | None:
+    def chunk(self, index: int, route: Memory) -> Chunk | None:
         """Chunk ``index``, or None after the last. Asked in rising order, as late as possible."""
         ...
 
-    def sees(self, chunk: Chunk, earlier: Chunk) -> bool:
-        """Whether ``chunk`` may attend to ``earlier`` (an index below its own)."""
+    def sees(self, chunk: Chunk, earlier: Chunk, clean: bool) -> bool:
+        """Whether ``chunk`` may attend to ``earlier`` (an index below its own).
+
+        ``clean``: it is not being denoised but computed for the keys and values that others will look at.
+        """
+        ...
+
+
+class Control(Protocol):
+    """Something a user may send."""
+
+    def check(self, value: Any) -> Any:
+        """The value, normalised to plain data and tensors. Raises UserError for one that cannot be obeyed."""
+        ...
+
+
+class SteeredPlan(Plan, Protocol):
+    """A plan that decides its order while it runs, by what it is sent: faces of a cube, the one looked at first.
+
+    ``controls`` steer it (a class attribute); ``regions`` generated chunks share a span of time; ``recall`` is how many
+    latent frames of the past ``told`` needs. What was decided is a ``route``: plain data that the session owns.
+    """
+
+    controls: Mapping[str, Control]
+    regions: int
+    recall: int
+
+    def boundary(self, index: int, route: Memory) -> bool:
+        """Whether something is to be decided before chunk ``index``. Controls take effect only there."""
+        ...
+
+    def decide(self, index: int, route: Memory, held: Mapping[str, Held]) -> Memory:
+        """The route from chunk ``index`` on, under the controls ``held``."""
+        ...
+
+    def told(self, chunk: Chunk, route: Memory, past: Mapping[int, Past]) -> dict[str, Tensor]:
+        """What the backbone (and the codec) is told of a chunk besides its conditions."""
+        ...
+
+    def given(self, chunk: Chunk, told: Mapping[str, Tensor]) -> Tensor:
+        """The clean state of a chunk that is given, not generated."""
+        ...
+
+    def stale(self, chunk: Chunk, route: Memory) -> bool:
+        """Whether no chunk to come may look at ``chunk`` any more."""
         ...
 
 
@@ -113,7 +160,11 @@ class Codec(Protocol):
     def new_state(self) -> dict[str, Tensor]: ...
 
     def decode(self, latents: Tensor, state: dict[str, Tensor]) -> tuple[Any, dict[str, Tensor]]:
-        """The media of one clean chunk and the state after it; ``state`` itself is left as it was."""
+        """The media of one clean chunk and the state after it; ``state`` itself is left as it was.
+
+        A codec whose chunks mend each other (the faces of a cube) has ``emit(chunk, latents, told, state)`` instead,
+        which returns a list of ``Emission`` and the state after it.
+        """
         ...
 
 

@@ -25,7 +25,7 @@ from unreel.engine.sampler.times import Grid
 from unreel.engine.schedule import Schedule
 from unreel.engine.session import Session
 from unreel.engine.settings import Settings
-from unreel.engine.types import CommitMode
+from unreel.engine.types import Chunk, CommitMode
 from unreel.engine.weights import fill, read_tensors
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -53,7 +53,7 @@ class Model:
         }
         self.seeds: dict[str, Tensor] = {}
         self.heads: tuple[tuple[int, ...], ...] = ()  # static heads of every layer, where they were profiled
-        self.coords = lru_cache(maxsize=32)(backbone.coords)
+        self.coords = lru_cache(maxsize=64)(self._coords)
 
     @property
     def fps(self) -> float:
@@ -63,6 +63,20 @@ class Model:
     def frame_size(self) -> tuple[int, int]:
         """Height and width of a frame, in pixels."""
         return self.card.media.height, self.card.media.width
+
+    @property
+    def controls(self) -> dict[str, Any]:
+        """What a user may send besides the steering words: conditions, and what steers the plan."""
+        return {**self.conditions, **self._plan_trait("controls", {})}
+
+    @property
+    def regions(self) -> int:
+        """Generated chunks that share a span of time: 6 for the faces of a cube, 1 for whole frames."""
+        return int(self._plan_trait("regions", 1))
+
+    def _plan_trait(self, name: str, default: Any) -> Any:
+        kind = self.card.plan.get("class", "time")
+        return default if kind == "time" else getattr(registry.find("plan", kind), name, default)
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -206,6 +220,18 @@ class Model:
         """One condition of all rows of a call, as the backbone takes it: stacked, unless it has a way of its own."""
         own = getattr(self.backbone, "together", None)
         return torch.stack(list(values)).to(self.device) if own is None else own(name, values)
+
+    def _coords(self, shape: tuple[int, ...], region: str = "") -> Tensor:
+        """Coordinates (L, A) of a chunk's tokens; ``region`` matters to backbones that say ``regional``."""
+        return (
+            self.backbone.coords(shape, region)
+            if getattr(self.backbone, "regional", False)
+            else (self.backbone.coords(shape))
+        )
+
+    def coords_of(self, chunk: Chunk) -> Tensor:
+        coords: Tensor = self.coords(chunk.shape, chunk.region)
+        return coords
 
     def scalar(self, value: float) -> Tensor:
         return torch.tensor(value)

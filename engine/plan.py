@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeGuard
 
+from unreel.engine.interfaces import Memory, SteeredPlan
 from unreel.engine.types import Chunk
 
 
@@ -15,15 +17,20 @@ class TimePlan:
     frame_shape: tuple[int, ...]  # one latent frame: (C, H, W)
     length: int | None = None
 
-    def chunk(self, index: int) -> Chunk | None:
+    def chunk(self, index: int, route: Memory | None = None) -> Chunk | None:
         if self.length is not None and index >= self.length:
             return None
         return Chunk(index, index * self.frames, self.frames, (self.frames, *self.frame_shape))
 
-    def sees(self, chunk: Chunk, earlier: Chunk) -> bool:
+    def sees(self, chunk: Chunk, earlier: Chunk, clean: bool) -> bool:
         return True
 
 
 def choosy(plan: object) -> bool:
     """Whether a plan hides some earlier chunks from later ones (a ``TimePlan`` does not)."""
     return not isinstance(plan, TimePlan)
+
+
+def steered(plan: object) -> TypeGuard[SteeredPlan]:
+    """Whether a plan decides its order while it runs (``SteeredPlan``)."""
+    return hasattr(plan, "decide")

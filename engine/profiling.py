@@ -37,9 +37,9 @@ def profile_heads(
     tally, near = Tally(), 0
     for sample in range(samples):
         session = model.session(seed=sample, reuse="none", rewind=0)
-        chunk = session.plan.chunk(0)
+        chunk = session.plan.chunk(0, {})
         assert chunk is not None, "a plan has a first chunk"
-        tokens = model.coords(chunk.shape).shape[0]
+        tokens = model.coords_of(chunk).shape[0]
         near = tokens + round((chunk.frames if recent is None else recent) * tokens / chunk.frames)
         sink = int(model.card.context.get("sink", 0)) * tokens
         while session.stats.chunks < 2 * chunks:

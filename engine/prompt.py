@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from unreel.engine import finish
 from unreel.engine.context.store import Context
 from unreel.engine.errors import UserError
 from unreel.engine.generate import Row, Work, commit, compute
@@ -65,7 +66,7 @@ def told(condition: Condition, held: Held | None, chunk: Chunk, switch: PromptSw
 
 def hold(session: Session, name: str, value: Any, chunk: Chunk) -> Held:
     """The control value in force from ``chunk`` on; a blend starts from what the chunk would have been told."""
-    switch, condition = session.settings.prompt_switch, session.conditions[name]
+    switch, condition = session.settings.prompt_switch, session.controls[name]
     held = session.state.held.get(name)
     if switch.how != "blend" or held is None or not getattr(condition, "prompts", False):
         return Held(value, chunk.start)
@@ -116,4 +117,4 @@ def recache(session: Session, branches: list[str]) -> None:
         commit(session, work)
         state.past = past
     state.pending, state.flights = waiting, flights
-    session.forget()
+    finish.forget(session)

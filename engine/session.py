@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
@@ -12,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from unreel.engine import prompt
 from unreel.engine.context.store import Context
 from unreel.engine.errors import UserError
+from unreel.engine.finish import next_emitted
 from unreel.engine.generate import advance
 from unreel.engine.plan import choosy
 from unreel.engine.reuse.base import Never
-from unreel.engine.rng import normal
-from unreel.engine.state import Flight, Past, SessionState
+from unreel.engine.state import Flight, SessionState
 from unreel.engine.stats import Stats
-from unreel.engine.types import Chunk, CommitMode, Control, Event
+from unreel.engine.types import Chunk, Control, Event
 
 if TYPE_CHECKING:
     from unreel.engine.model import Model
@@ -38,6 +36,7 @@ class Session:
         self.schedule, self.guidance = settings.schedule, settings.guidance
         self.sampler, self.grid, self.reuse = settings.sampler, settings.grid, settings.reuse
         self.plan, self.conditions = settings.plan, model.conditions
+        self.controls = model.controls
         self.choosy = choosy(self.plan)
         self.branches = self.guidance.branches
         self.keeps_kv = self.schedule.pipelined and not isinstance(self.reuse, Never)
@@ -57,7 +56,7 @@ class Session:
             for b in self.branches
         }
         state = SessionState(self.settings.seed, self.schedule.steps, contexts, self.model.codec.new_state())
-        if self.schedule.gap == 0 and self.plan.chunk(10**9) is not None:
+        if self.schedule.gap == 0 and self.plan.chunk(10**9, {}) is not None:
             raise UserError("offset 0 denoises the whole sequence together, so it needs a length in chunks")
         return state
 
@@ -77,7 +76,7 @@ class Session:
         """
         if isinstance(control, str):
             control = Control(control, value)
-        known = (*STEERING, *self.conditions)
+        known = (*STEERING, *self.controls)
         if control.kind not in known:
             raise UserError(f"this model takes the controls {', '.join(known)}; got {control.kind!r}")
         value = self._checked(control.kind, control.value)
@@ -93,8 +92,8 @@ class Session:
         return ready.id
 
     def _checked(self, kind: str, value: Any) -> Any:
-        if kind in self.conditions:
-            return self.conditions[kind].check(value)
+        if kind in self.controls:
+            return self.controls[kind].check(value)
         if kind in ("seed", "steps", "rewind"):
             if not isinstance(value, int) or isinstance(value, bool):
                 raise UserError(f"{kind} takes a whole number, got {value!r}")
@@ -120,7 +119,7 @@ class Session:
         emitted = 0
         while not (self.closed or self.paused or self.finished) and (wanted is None or emitted < wanted):
             for event in advance([self])[0]:
-                emitted += 1
+                emitted += event.replaces is None
                 yield event
 
     async def astream(
@@ -136,7 +135,7 @@ class Session:
                 await asyncio.sleep(0.01)
                 continue
             for event in (await asyncio.to_thread(advance, [self]))[0]:
-                emitted += 1
+                emitted += event.replaces is None
                 yield event
 
     def fork(self) -> Session:
@@ -179,7 +178,7 @@ class Session:
     @property
     def finished(self) -> bool:
         """Whether the plan has ended and nothing is in flight."""
-        return not self.state.flights and self.plan.chunk(self.state.next) is None
+        return not self.state.flights and self.plan.chunk(self.state.next, self.state.route) is None
 
     @property
     def context_bytes(self) -> int:
@@ -195,7 +194,7 @@ class Session:
         if frames is None:
             return chunks
         lead = 0 if self.state.codec else self.model.lead  # the first latent of a stream may stand for fewer frames
-        return -(-(frames + lead) // self.model.frames_per_chunk)
+        return -(-(frames + lead) // self.model.frames_per_chunk) * self.model.regions
 
     # ---- what the loop calls -----------------------------------------------------------------------------
 
@@ -214,48 +213,18 @@ class Session:
             self.state.inbox, self.state.seq, self.state.clock = inbox, seq, clock
             self._history.clear()
 
-    def begin_chunks(self) -> None:
-        """Begin every chunk whose time has come; controls take effect here."""
-        while self.due() and (chunk := self.plan.chunk(self.state.next)) is not None:
-            state, applied = self.state, self._apply_controls(chunk)
-            noise = normal(chunk.shape, state.seed, chunk.index, 0).to(self.model.device)
-            told = {
-                name: prompt.told(condition, state.held.get(name), chunk, self.settings.prompt_switch)
-                for name, condition in self.conditions.items()
-            }
-            state.flights.append(Flight(chunk, state.steps, 0, state.clock, noise, told, applied))
-            state.next = chunk.index + 1
-
-    def due(self) -> bool:
-        """Whether the next chunk's time has come."""
-        if not self.state.flights:
-            return True
-        newest = self.state.flights[-1]
-        return self.state.clock - newest.begun >= self.schedule.gap_after(newest.steps)
-
-    def _apply_controls(self, chunk: Chunk) -> tuple[Control, ...]:
-        state = self.state
-        applied = (*state.obeyed, *state.inbox.values())
-        state.inbox, state.obeyed = {}, ()
-        for control in applied:
-            if control.kind == "seed":
-                state.seed = control.value
-            elif control.kind == "steps":
-                state.steps = control.value
-            elif control.kind in self.conditions:
-                state.held[control.kind] = prompt.hold(self, control.kind, control.value, chunk)
-        prompt.switched(self, {c.kind for c in applied if c.kind in self.conditions}, chunk)
-        return applied
-
     def told(self, chunk: Chunk, conditions: dict[str, Tensor], branch: str) -> dict[str, Tensor]:
         """What the backbone is told of a chunk in a branch, the chunk before it included if it wants that."""
         told = {
-            name: self.conditions[name].null(chunk) if self.guidance.drops(branch, name) else value
+            name: self.conditions[name].null(chunk) if self._drops(branch, name) else value
             for name, value in conditions.items()
         }
         if self.model.backbone.wants_previous:
             told["previous"], told["previous_time"] = self._previous(chunk)
         return told
+
+    def _drops(self, branch: str, name: str) -> bool:
+        return name in self.conditions and self.guidance.drops(branch, name)
 
     def _previous(self, chunk: Chunk) -> tuple[Tensor, Tensor]:
         before = chunk.index - 1
@@ -266,54 +235,7 @@ class Session:
                 return flight.state, self.model.scalar(self.times(flight.steps)[flight.level])
         return self.model.zeros(chunk.shape), self.model.scalar(0.0)
 
-    def finish(self, flight: Flight) -> Event:
-        """A chunk is clean: remember it, decode it and make its event."""
-        state, chunk = self.state, flight.chunk
-        past = Past(chunk, flight.state, flight.conditions)
-        self.remember(past, flight)
-        began = time.perf_counter()
-        payload, state.codec = self.model.codec.decode(flight.state, state.codec)
-        timing = self.stats.emitted(time.perf_counter() - began)
-        event = Event(state.seq, chunk, flight.level, True, payload, flight.applied, None, timing)
-        state.seq += 1
+    def mark_history(self) -> None:
+        """Note the state as it is now as one that ``rewind`` can go back to."""
         if self._history.maxlen:
-            self._history.append(state.copy(with_rotated=False))
-        return event
-
-    def remember(self, past: Past, flight: Flight | None = None) -> None:
-        """Take a clean chunk into the past: commit it now (inline) or note it as pending."""
-        state, mode = self.state, self.schedule.commit
-        state.past[past.chunk.index] = past
-        if mode is CommitMode.NEVER:
-            for context in state.contexts.values():
-                context.end = max(context.end, past.chunk.start + past.chunk.frames)
-            self.forget()
-        elif mode is CommitMode.INLINE and flight and all(b in flight.kv for b in self.branches):
-            for branch, context in state.contexts.items():
-                kv, queries = flight.kv[branch], flight.queries.get(branch)
-                context.commit(past.chunk, kv, self.model.coords(past.chunk.shape), queries)
-            self.forget()
-        else:
-            state.pending.append(past)
-
-    def recomputed(self) -> list[Past]:
-        """With commit mode ``never``: the finished chunks that every step computes again."""
-        past = self.state.past
-        return [past[index] for index in self.settings.recomputed(sorted(past))]
-
-    def forget(self) -> None:
-        """Drop clean states that nothing refers to any more."""
-        state = self.state
-        if self.schedule.commit is CommitMode.NEVER:
-            keep = {past.chunk.index for past in self.recomputed()}
-            keep |= {index - 1 for index in keep}
-        else:
-            keep = set().union(*(c.chunks for c in state.contexts.values()))
-        newest = max(state.past, default=0)
-        keep |= {newest, *(p.chunk.index - 1 for p in state.pending), *(f.chunk.index - 1 for f in state.flights)}
-        state.past = {index: past for index, past in state.past.items() if index in keep}
-
-
-def next_emitted(state: SessionState) -> int:
-    """The chunk that a state will emit next."""
-    return state.flights[0].chunk.index if state.flights else state.next
+            self._history.append(self.state.copy(with_rotated=False))

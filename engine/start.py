@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unreel.engine import finish
 from unreel.engine.errors import UserError
 from unreel.engine.state import Held, Past
 from unreel.engine.types import Chunk
@@ -71,12 +72,12 @@ def prefill(session: Session, media: Any, actions: Any, chunks: int) -> None:
     latents = latents[-chunks * per_chunk :]
     taken = None if actions is None else [int(a) for a in actions][-chunks * per_chunk :]
     for index in range(chunks):
-        chunk = session.plan.chunk(index)
+        chunk = session.plan.chunk(index, session.state.route)
         assert chunk is not None, "a plan is longer than its start"
         told = _told(model, chunk, taken)
         clean = latents[chunk.start : chunk.start + chunk.frames].float()
         session.state.next = index + 1
-        session.remember(Past(chunk, clean, told))
+        finish.remember(session, Past(chunk, clean, told))
         if model.lead:
             _, session.state.codec = model.codec.decode(clean, session.state.codec)
     session.mark_origin()

@@ -81,6 +81,8 @@ class SessionState:
     past: dict[int, Past] = field(default_factory=dict)  # finished chunks of which something is still kept
     held: dict[str, Held] = field(default_factory=dict)
     inbox: dict[str, Control] = field(default_factory=dict)  # the newest control of each kind, not yet applied
+    route: Memory = field(default_factory=dict)  # what a steered plan has decided, see SteeredPlan
+    sent: dict[int, int] = field(default_factory=dict)  # the seq of the newest chunks' events, by chunk
     obeyed: tuple[Control, ...] = ()  # resets and rewinds already carried out, to be told with the next chunk
 
     def copy(self, with_rotated: bool = True) -> SessionState:
@@ -95,4 +97,6 @@ class SessionState:
             past=dict(self.past),
             held=dict(self.held),
             inbox=dict(self.inbox),
+            route=dict(self.route),
+            sent=dict(self.sent),
         )

@@ -21,7 +21,8 @@ class Chunk:
 
     ``index`` counts chunks of the plan from 0; ``start`` and ``frames`` place it on the time axis in
     latent frames (two faces of one window share a ``start``); ``region`` names what else tells it apart
-    (a cube face, a joint, a scale), empty for a whole frame; ``shape`` is its state's shape.
+    (a cube face, a joint, a scale), empty for a whole frame; ``shape`` is its state's shape. A ``given`` chunk is
+    not generated: it enters the past clean, for others to look at.
     """
 
     index: int
@@ -29,6 +30,7 @@ class Chunk:
     frames: int
     shape: tuple[int, ...]
     region: str = ""
+    given: bool = False
 
 
 class CommitMode(Enum):
@@ -66,6 +68,15 @@ class Event:
     applied: tuple[Control, ...] = ()
     replaces: int | None = None
     timing: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """What a codec has to show after a chunk: of that chunk, or mended of an earlier one. Becomes an ``Event``."""
+
+    chunk: Chunk
+    payload: Any
+    final: bool = True
 
 
 KV = tuple[tuple[Tensor, Tensor], ...]  # per layer: keys and values (L, H, D), keys unrotated

@@ -6,7 +6,8 @@ from typing import Any
 
 from unreel.engine.batch import Seat
 from unreel.engine.errors import UserError
-from unreel.engine.session import Session, next_emitted
+from unreel.engine.finish import next_emitted
+from unreel.engine.session import Session
 from unreel.engine.types import Control
 from unreel.streaming.backend import Receipt
 

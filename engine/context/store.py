@@ -131,7 +131,8 @@ class Context:
         for layer, (k, v) in enumerate(kv):
             q = None if queries is None or not self.policy.queries else queries[layer]
             self.layers[layer] = tuple(self._grown(group, chunk, k, v, coords, q) for group in self.layers[layer])
-        self.end = max(self.end, chunk.start + chunk.frames)
+        if not chunk.given:  # what is given of the time to come does not move the clock
+            self.end = max(self.end, chunk.start + chunk.frames)
         self.policy.compact(self)
         if self.budget is not None:
             fit(self, self.budget)
@@ -145,6 +146,16 @@ class Context:
             q = None if q is None else q[:, index]
         (k, k_scale), (v, v_scale) = self.storage.pack(k), self.storage.pack(v)
         return HeadGroup(group.heads, (*group.segments, Segment(chunk, k, v, coords, q, k_scale, v_scale)))
+
+    def drop(self, chunks: set[int]) -> None:
+        """Forget everything of these chunks."""
+        if not chunks & self.chunks:
+            return
+        self._rotated.clear()
+        self._angles.clear()
+        for layer, groups in enumerate(self.layers):
+            kept = ((g.heads, tuple(s for s in g.segments if s.chunk.index not in chunks)) for g in groups)
+            self.layers[layer] = tuple(HeadGroup(*group) for group in kept)
 
     @property
     def lean(self) -> bool:

@@ -1,7 +1,8 @@
 """Views: what one backbone call may look at.
 
 ``RowsView`` serves generation: every row sees its session's context, the earlier chunks of its session that
-are in the same call, and itself. ``SequenceView`` serves training: whole sequences, block-causal over chunks.
+are in the same call, and itself. ``SequenceView`` serves training: whole sequences, block-causal over chunks;
+``MaskView`` likewise, for chunks that are no line in time (cube faces).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from unreel.engine.context.store import Context, placed, query_stride
 from unreel.engine.rope import Angles, Rope, rotate
 from unreel.engine.types import Chunk
 
+Coords = Callable[[Chunk], Tensor]  # integer coordinates (L, A) of a chunk's tokens
 Watch = Callable[[int, tuple[int, ...], Tensor, Tensor], None]  # layer, heads (empty: all), rotated q and keys
 
 
@@ -24,35 +26,37 @@ Watch = Callable[[int, tuple[int, ...], Tensor, Tensor], None]  # layer, heads (
 class Track:
     """The rows of one session and branch in a call, in plan order, and the context they share.
 
-    ``sees(chunk, earlier)`` narrows what a row may look at; None means everything earlier.
+    ``sees(chunk, earlier, clean)`` narrows what a row may look at; None means everything earlier. ``clean`` are the
+    rows that are not denoised but computed for their keys and values.
     ``standins`` are keys and values of in-flight chunks that are not computed in this call (reuse).
     """
 
     context: Context
     rows: list[tuple[int, Chunk]]
     capture: set[int] = field(default_factory=set)  # rows whose keys and values are wanted afterwards
-    sees: Callable[[Chunk, Chunk], bool] | None = None
+    sees: Callable[[Chunk, Chunk, bool], bool] | None = None
     standins: Sequence[tuple[Chunk, Sequence[tuple[Tensor, Tensor]]]] = ()
+    clean: set[int] = field(default_factory=set)
 
 
 class RowsView:
     """One call over the rows of any number of tracks. ``captured[row]`` holds (k, v) per layer, unrotated."""
 
     def __init__(
-        self, tracks: Sequence[Track], rope: Rope, coords_LA: Tensor, attention: Attention, watch: Watch | None = None
+        self, tracks: Sequence[Track], rope: Rope, coords: Coords, attention: Attention, watch: Watch | None = None
     ) -> None:
         self.tracks = tracks
         self.attention, self.watch = attention, watch
-        self.rope = rope
-        self.coords = coords_LA[:, None, :]
+        self.rope, self.coords = rope, coords
         self.captured: dict[int, list[tuple[Tensor, Tensor]]] = {r: [] for t in tracks for r in t.capture}
         self.queries: dict[int, list[Tensor]] = {r: [] for t in tracks if t.context.policy.queries for r in t.capture}
-        self._angles: dict[int, Angles] = {}
+        self._angles: dict[tuple[str, int], Angles] = {}
 
-    def _at(self, time: int) -> Angles:
-        if time not in self._angles:
-            self._angles[time] = self.rope.angles(placed(self.coords, time))
-        return self._angles[time]
+    def _at(self, context: Context, chunk: Chunk) -> Angles:
+        place = chunk.region, context.offset(chunk.start)
+        if place not in self._angles:
+            self._angles[place] = self.rope.angles(placed(self.coords(chunk)[:, None, :], place[1]))
+        return self._angles[place]
 
     def attend(self, layer: int, q_RLHD: Tensor, k_RLHD: Tensor, v_RLHD: Tensor) -> Tensor:
         out = torch.empty_like(q_RLHD)
@@ -76,10 +80,10 @@ class RowsView:
         pieces = self._past(track, layer, index, pick, qkv[0].dtype)
         for row, chunk in track.rows:
             q, k, v = (x[row][:, pick] for x in qkv)
-            angles = self._at(track.context.offset(chunk.start))
+            angles = self._at(track.context, chunk)
             pieces.append((chunk, rotate(k, angles), v))
             pieces.sort(key=lambda piece: -1 if piece[0] is None else piece[0].index)
-            seen = [p for p in pieces if self._visible(track, chunk, p[0])]
+            seen = [p for p in pieces if self._visible(track, row, chunk, p[0])]
             keys = torch.cat([p[1] for p in seen]) if len(seen) > 1 else seen[0][1]
             values = torch.cat([p[2] for p in seen]) if len(seen) > 1 else seen[0][2]
             turned = rotate(q, angles)
@@ -108,14 +112,14 @@ class RowsView:
                     pieces.append((segment.chunk, k, v))
         for chunk, kv in track.standins:
             k, v = kv[layer]
-            pieces.append((chunk, rotate(k[:, pick], self._at(context.offset(chunk.start))), v[:, pick]))
+            pieces.append((chunk, rotate(k[:, pick], self._at(context, chunk)), v[:, pick]))
         return pieces
 
     @staticmethod
-    def _visible(track: Track, chunk: Chunk, other: Chunk | None) -> bool:
+    def _visible(track: Track, row: int, chunk: Chunk, other: Chunk | None) -> bool:
         if other is None or other.index == chunk.index:
             return True
-        return other.index < chunk.index and (track.sees is None or track.sees(chunk, other))
+        return other.index < chunk.index and (track.sees is None or track.sees(chunk, other, row in track.clean))
 
 
 class SequenceView:
@@ -138,10 +142,35 @@ class SequenceView:
         self.mask = torch.zeros(hidden.shape).masked_fill(hidden, float("-inf"))
 
     def attend(self, layer: int, q_RLHD: Tensor, k_RLHD: Tensor, v_RLHD: Tensor) -> Tensor:
-        q, k, v = (x.reshape(*self.shape, *x.shape[-2:]) for x in (q_RLHD, k_RLHD, v_RLHD))
-        q, k = rotate(q, self.angles), rotate(k, self.angles)
-        q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # (B, H, N, D)
-        scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
-        weights = (scores + self.mask.to(scores.dtype)).softmax(-1).to(v.dtype)
-        mixed: Tensor = (weights @ v).transpose(1, 2)
-        return mixed.reshape(q_RLHD.shape)
+        return _masked(q_RLHD, k_RLHD, v_RLHD, self.shape, self.angles, self.mask)
+
+
+class MaskView:
+    """Rows are ``samples * rows`` (sample-major), each with coordinates of its own; ``visible_BNN[b, i, j]`` says
+    whether row i may look at row j of its sample (itself always). For training where chunks are no line in time.
+    """
+
+    def __init__(self, coords_BNLA: Tensor, visible_BNN: Tensor, rope: Rope) -> None:
+        samples, rows, tokens, axes = coords_BNLA.shape
+        if visible_BNN.shape != (samples, rows, rows):
+            raise ValueError(f"visible must be {(samples, rows, rows)}, got {tuple(visible_BNN.shape)}")
+        self.shape = (samples, rows * tokens)
+        self.angles = rope.angles(coords_BNLA.reshape(samples, rows * tokens, 1, axes))
+        visible = visible_BNN | torch.eye(rows, dtype=torch.bool)
+        hidden = ~visible.repeat_interleave(tokens, 1).repeat_interleave(tokens, 2)
+        self.mask = torch.zeros(hidden.shape).masked_fill(hidden, float("-inf"))[:, None]
+
+    def attend(self, layer: int, q_RLHD: Tensor, k_RLHD: Tensor, v_RLHD: Tensor) -> Tensor:
+        return _masked(q_RLHD, k_RLHD, v_RLHD, self.shape, self.angles, self.mask)
+
+
+def _masked(
+    q_RLHD: Tensor, k_RLHD: Tensor, v_RLHD: Tensor, shape: tuple[int, int], angles: Angles, mask: Tensor
+) -> Tensor:
+    """Attention over whole sequences (samples, tokens) by plain matrix products."""
+    q, k, v = (x.reshape(*shape, *x.shape[-2:]) for x in (q_RLHD, k_RLHD, v_RLHD))
+    q, k, v = (x.transpose(1, 2) for x in (rotate(q, angles), rotate(k, angles), v))  # (B, H, N, D)
+    scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
+    weights = (scores + mask.to(scores.dtype)).softmax(-1).to(v.dtype)
+    mixed: Tensor = (weights @ v).transpose(1, 2)
+    return mixed.reshape(q_RLHD.shape)

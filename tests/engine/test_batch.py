@@ -164,12 +164,11 @@ def test_one_failure_ends_one_session(model: Any, where: str, monkeypatch: pytes
         raise RuntimeError("boom")
 
     if where == "schedule":
-        monkeypatch.setattr(victim, "begin_chunks", burst)
         monkeypatch.setattr(victim, "told", burst)
     elif where == "compute":
         monkeypatch.setattr(victim.state.contexts["main"], "layers", ())
     else:
-        monkeypatch.setattr(victim, "finish", burst)
+        monkeypatch.setattr(victim, "mark_history", burst)
     seen = run(batch, {"s0": 3, "s1": 3, "s2": 3, "s3": 3})
     failed = [(o.seat.id, str(o.error)) for outcomes in seen.values() for o in outcomes if o.error]
     assert [name for name, _ in failed] == ["s2"], failed

@@ -87,7 +87,7 @@ def test_a_cached_context_equals_the_whole_sequence() -> None:
     context = Context.empty(Full(), net.rope, net.layers, net.heads)
     for c in range(4):
         chunk = Chunk(c, 3 * c, 3, (3, 16, 4, 6))
-        view = RowsView([Track(context, [(0, chunk)], {0})], net.rope, coords, sdpa)
+        view = RowsView([Track(context, [(0, chunk)], {0})], net.rope, lambda _: coords, sdpa)
         prompt = net.together("prompt", [text[c]])
         clean = net(states[c : c + 1], times[c : c + 1], view, {"prompt": prompt})
         assert torch.allclose(clean[0], whole[c], atol=1e-5)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unreel.engine.attention import sdpa
 from unreel.engine.context.store import Context
-from unreel.engine.context.view import RowsView, SequenceView, Track
+from unreel.engine.context.view import MaskView, RowsView, SequenceView, Track
 from unreel.engine.context.window import Full
 from unreel.engine.interfaces import ContextPolicy
 from unreel.engine.rope import Rope
@@ -18,6 +18,10 @@ from unreel.engine.types import Chunk
 
 ROPE, COORDS = Rope((2, 2, 2)), torch.arange(3)[:, None] * torch.tensor([[0, 1, 0]])
 HEADS = 4
+
+
+def places(chunk: Chunk) -> Tensor:
+    return COORDS
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,12 @@ def incremental(policy: ContextPolicy, together: int) -> Tensor:
     context = Context.empty(policy, ROPE, layers=1, heads=HEADS)
     outputs = []
     for c in range(5 - together):
-        view = RowsView([Track(context, [(0, chunk(c))], capture={0})], ROPE, COORDS, sdpa)
+        view = RowsView([Track(context, [(0, chunk(c))], capture={0})], ROPE, places, sdpa)
         outputs.append(view.attend(0, q[c : c + 1], k[c : c + 1], v[c : c + 1]))
         context.commit(chunk(c), tuple(view.captured[0]), COORDS)
     first = 5 - together
     rows = [(r, chunk(first + r)) for r in range(together)]
-    outputs.append(RowsView([Track(context, rows)], ROPE, COORDS, sdpa).attend(0, q[first:], k[first:], v[first:]))
+    outputs.append(RowsView([Track(context, rows)], ROPE, places, sdpa).attend(0, q[first:], k[first:], v[first:]))
     return torch.cat(outputs)
 
 
@@ -66,29 +70,29 @@ def test_head_groups_that_keep_the_same_change_nothing() -> None:
 def test_tracks_do_not_see_each_other() -> None:
     q, k, v = qkv(2)
     tracks = [Track(Context.empty(Full(), ROPE, 1, HEADS), [(r, chunk(r))]) for r in range(2)]
-    both = RowsView(tracks, ROPE, COORDS, sdpa).attend(0, q, k, v)
+    both = RowsView(tracks, ROPE, places, sdpa).attend(0, q, k, v)
     for r in range(2):
         alone = Track(Context.empty(Full(), ROPE, 1, HEADS), [(0, chunk(r))])
-        out = RowsView([alone], ROPE, COORDS, sdpa).attend(0, q[r : r + 1], k[r : r + 1], v[r : r + 1])
+        out = RowsView([alone], ROPE, places, sdpa).attend(0, q[r : r + 1], k[r : r + 1], v[r : r + 1])
         assert torch.equal(both[r], out[0])
 
 
 def test_a_choosy_plan_hides_chunks() -> None:
     q, k, v = qkv(3)
     rows = [(r, chunk(r)) for r in range(3)]
-    track = Track(Context.empty(Full(), ROPE, 1, HEADS), rows, sees=lambda mine, other: other.index == 0)
-    out = RowsView([track], ROPE, COORDS, sdpa).attend(0, q, k, v)
+    track = Track(Context.empty(Full(), ROPE, 1, HEADS), rows, sees=lambda mine, other, clean: other.index == 0)
+    out = RowsView([track], ROPE, places, sdpa).attend(0, q, k, v)
     pair = [(0, chunk(0)), (1, chunk(2))]
-    view = RowsView([Track(Context.empty(Full(), ROPE, 1, HEADS), pair)], ROPE, COORDS, sdpa)
+    view = RowsView([Track(Context.empty(Full(), ROPE, 1, HEADS), pair)], ROPE, places, sdpa)
     assert torch.allclose(out[2], view.attend(0, q[::2], k[::2], v[::2])[1], atol=1e-6)
 
 
 def test_standins_serve_later_rows() -> None:
     q, k, v = qkv(2)
     rows = [(0, chunk(0)), (1, chunk(1))]
-    both = RowsView([Track(Context.empty(Full(), ROPE, 1, HEADS), rows)], ROPE, COORDS, sdpa).attend(0, q, k, v)
+    both = RowsView([Track(Context.empty(Full(), ROPE, 1, HEADS), rows)], ROPE, places, sdpa).attend(0, q, k, v)
     track = Track(Context.empty(Full(), ROPE, 1, HEADS), [(0, chunk(1))], standins=[(chunk(0), [(k[0], v[0])])])
-    alone = RowsView([track], ROPE, COORDS, sdpa).attend(0, q[1:], k[1:], v[1:])
+    alone = RowsView([track], ROPE, places, sdpa).attend(0, q[1:], k[1:], v[1:])
     assert torch.allclose(alone[0], both[1], atol=1e-6)
 
 
@@ -100,3 +104,44 @@ def test_sequences_of_a_batch_are_independent_and_windows_forget() -> None:
     near = SequenceView(1, 3, COORDS, ROPE, span=1, window=1).attend(0, q[3:], k[3:], v[3:])
     assert torch.allclose(near[:2], one[:2], atol=1e-6)
     assert not torch.allclose(near[2], one[2], atol=1e-3)
+
+
+def test_a_clean_row_may_see_less_than_one_that_is_denoised() -> None:
+    q, k, v = qkv(2)
+    rows = [(r, chunk(r)) for r in range(2)]
+
+    def track(clean: set[int]) -> Track:
+        empty = Context.empty(Full(), ROPE, 1, HEADS)
+        return Track(empty, rows, sees=lambda mine, other, clean: not clean, clean=clean)
+
+    noisy, clean = (RowsView([track(c)], ROPE, places, sdpa).attend(0, q, k, v) for c in (set(), {1}))
+    alone = Track(Context.empty(Full(), ROPE, 1, HEADS), [(0, chunk(1))])
+    assert torch.allclose(clean[1], RowsView([alone], ROPE, places, sdpa).attend(0, q[1:], k[1:], v[1:])[0], atol=1e-6)
+    assert not torch.allclose(clean[1], noisy[1], atol=1e-3)
+
+
+def test_regions_of_one_call_have_places_of_their_own() -> None:
+    q, k, v = qkv(1)
+    moved = Chunk(0, 0, 1, (1,), region="right")
+    earlier = Context.empty(Full(), ROPE, 1, HEADS)
+    earlier.commit(Chunk(0, 0, 1, (1,)), ((k[0], v[0]),), COORDS)
+
+    def where(chunk: Chunk) -> Tensor:
+        return COORDS + torch.tensor([0, 5, 0]) * (chunk.region == "right")
+
+    here, there = (
+        RowsView([Track(earlier, [(0, c)])], ROPE, where, sdpa).attend(0, q, k, v) for c in (chunk(1), moved)
+    )
+    assert not torch.allclose(here, there, atol=1e-3)
+
+
+def test_a_masked_view_of_a_line_is_the_sequence_view() -> None:
+    q, k, v = qkv(6)
+    times = torch.arange(3)[:, None, None] * torch.tensor([1, 0, 0])
+    coords = (COORDS[None] + times).expand(2, -1, -1, -1)
+    visible = torch.ones(3, 3).tril().bool().expand(2, -1, -1)
+    line = SequenceView(2, 3, COORDS, ROPE, span=1).attend(0, q, k, v)
+    assert torch.allclose(MaskView(coords, visible, ROPE).attend(0, q, k, v), line, atol=1e-6)
+    blind = MaskView(coords, torch.zeros(2, 3, 3, dtype=torch.bool), ROPE).attend(0, q, k, v)
+    assert torch.allclose(blind[0], line[0], atol=1e-6)  # a row sees itself, whatever the mask says
+    assert not torch.allclose(blind[1], line[1], atol=1e-3)
