@@ -21,51 +21,27 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from unreel.engine.errors import UserError
+from unreel.modalities.panorama.cube import EDGES, FACES, NEIGHBOURS, axes, centres, crop_faces, pad_faces, points, rays
+from unreel.modalities.panorama.sampler import atlas, atlas_grid, resize, sample, shrink
 
-FACES = "FRBLUD"
-EDGES = ("top", "right", "bottom", "left")
-
-# NEIGHBOURS[face][edge] = (that neighbour, its edge along the seam, quarter turns that lay it beside the face).
-# Turns are those of torch.rot90(picture, turns, (-2, -1)): positive is counterclockwise. tests derive it from `rays`.
-NEIGHBOURS: dict[str, dict[str, tuple[str, str, int]]] = {
-    "F": {"top": ("U", "bottom", 0), "right": ("R", "left", 0), "bottom": ("D", "top", 0), "left": ("L", "right", 0)},
-    "R": {"top": ("U", "right", -1), "right": ("B", "left", 0), "bottom": ("D", "right", 1), "left": ("F", "right", 0)},
-    "B": {"top": ("U", "top", 2), "right": ("L", "left", 0), "bottom": ("D", "bottom", 2), "left": ("R", "right", 0)},
-    "L": {"top": ("U", "left", 1), "right": ("F", "left", 0), "bottom": ("D", "left", -1), "left": ("B", "right", 0)},
-    "U": {"top": ("B", "top", 2), "right": ("R", "top", 1), "bottom": ("F", "top", 0), "left": ("L", "top", -1)},
-    "D": {
-        "top": ("F", "bottom", 0),
-        "right": ("R", "bottom", -1),
-        "bottom": ("B", "bottom", 2),
-        "left": ("L", "bottom", 1),
-    },
-}
-
-# Per face: where it looks, its picture's right and its picture's down, in world axes.
-_AXES = {
-    "F": ((0, 0, 1), (-1, 0, 0), (0, -1, 0)),
-    "R": ((-1, 0, 0), (0, 0, -1), (0, -1, 0)),
-    "B": ((0, 0, -1), (1, 0, 0), (0, -1, 0)),
-    "L": ((1, 0, 0), (0, 0, 1), (0, -1, 0)),
-    "U": ((0, 1, 0), (-1, 0, 0), (0, 0, 1)),
-    "D": ((0, -1, 0), (-1, 0, 0), (0, 0, -1)),
-}
-
-
-def axes() -> Tensor:
-    """Per face (6, 3 vectors, 3): where it looks, its picture's right, its picture's down; world axes, float64."""
-    return torch.tensor([_AXES[face] for face in FACES], dtype=torch.float64)
-
-
-@lru_cache(maxsize=16)
-def rays(face: str, size: int) -> Tensor:
-    """Unit directions in the world through the pixel centres of a face: (size, size, 3), float32. Shared: read only."""
-    with torch.inference_mode(False), torch.no_grad():
-        directions = _points(size)[FACES.index(face)]
-        return (directions / directions.norm(dim=-1, keepdim=True)).float()
+__all__ = [
+    "EDGES",
+    "FACES",
+    "NEIGHBOURS",
+    "axes",
+    "camera_to_world",
+    "crop_faces",
+    "erp_from_faces",
+    "faces_from_erp",
+    "faces_from_view",
+    "pad_faces",
+    "rays",
+    "view_from_erp",
+    "view_from_faces",
+    "view_rays",
+]
 
 
 def faces_from_erp(erp_TCHW: Tensor, size: int) -> Tensor:
@@ -74,14 +50,14 @@ def faces_from_erp(erp_TCHW: Tensor, size: int) -> Tensor:
     if width != 2 * height or height < 2:
         raise UserError(f"an equirectangular picture is twice as wide as high, got {width}x{height}; crop or resize it")
     erp_TCHW = _shrink_erp(erp_TCHW, 2 * size)
-    flat = _sample(_wrap_erp(erp_TCHW, 1), _faces_in_erp(size, erp_TCHW.shape[-2]))
+    flat = sample(_wrap_erp(erp_TCHW, 1), _faces_in_erp(size, erp_TCHW.shape[-2]))
     return flat.reshape(frames, channels, 6, size, size).transpose(1, 2)
 
 
 def erp_from_faces(faces_T6CSS: Tensor, height: int) -> Tensor:
     """The panorama of six faces: (T, 6, C, S, S) to (T, C, height, 2 height)."""
     faces_T6CSS = _shrink_faces(faces_T6CSS, math.ceil(height / 2))
-    return _sample(_atlas(faces_T6CSS), _erp_in_atlas(faces_T6CSS.shape[-1], height))
+    return sample(atlas(faces_T6CSS), _erp_in_atlas(faces_T6CSS.shape[-1], height))
 
 
 def faces_from_view(frames_TCHW: Tensor, cameras_T4: Tensor, size: int) -> Tensor:
@@ -92,13 +68,13 @@ def faces_from_view(frames_TCHW: Tensor, cameras_T4: Tensor, size: int) -> Tenso
     Colours are not multiplied by it; they are 0 where coverage is 0.
     """
     _check_cameras(frames_TCHW, cameras_T4)
-    points = _points(size).to(frames_TCHW.device, torch.promote_types(frames_TCHW.dtype, torch.float32))
+    cube = points(size).to(frames_TCHW.device, torch.promote_types(frames_TCHW.dtype, torch.float32))
     parts = []
     for start, stop in _runs(cameras_T4):
         camera, part = cameras_T4[start], frames_TCHW[start:stop]
-        grid, coverage = _project(points, camera, part.shape[-2:])
+        grid, coverage = _project(cube, camera, part.shape[-2:])
         finer = part.shape[-1] / float(_tangent(camera.detach())) / size
-        part = _sample(_shrink(part, finer), grid.reshape(6 * size, size, 2))
+        part = sample(shrink(part, finer), grid.reshape(6 * size, size, 2))
         part = part.unflatten(-2, (6, size)).transpose(1, 2)
         coverage = coverage[None, :, None].to(part.dtype)
         parts.append(torch.cat([part * (coverage > 0), coverage.expand(len(part), -1, -1, -1, -1)], dim=2))
@@ -113,8 +89,8 @@ def view_from_faces(faces_T6CSS: Tensor, cameras_T4: Tensor, height: int, width:
         camera = cameras_T4[start]
         focal = width / 2 / float(_tangent(camera.detach()))
         faces = _shrink_faces(faces_T6CSS[start:stop], math.ceil(2 * focal))
-        grid = _atlas_grid(view_rays(camera, height, width).to(faces.device), faces.shape[-1])
-        parts.append(_sample(_atlas(faces), grid))
+        grid = atlas_grid(view_rays(camera, height, width).to(faces.device), faces.shape[-1])
+        parts.append(sample(atlas(faces), grid))
     return torch.cat(parts)
 
 
@@ -127,27 +103,8 @@ def view_from_erp(erp_TCHW: Tensor, cameras_T4: Tensor, height: int, width: int)
         focal = width / 2 / float(_tangent(camera.detach()))
         erp = _shrink_erp(erp_TCHW[start:stop], math.ceil(math.pi * focal))
         grid = _erp_grid(view_rays(camera, height, width).to(erp.device), erp.shape[-2])
-        parts.append(_sample(_wrap_erp(erp, 1), grid))
+        parts.append(sample(_wrap_erp(erp, 1), grid))
     return torch.cat(parts)
-
-
-def pad_faces(faces_T6CSS: Tensor, pad: int) -> Tensor:
-    """Every face on a larger canvas, (T, 6, C, S + 2 pad, S + 2 pad), the border being what its neighbours show.
-
-    Exact copies of the neighbours' own pixels, turned by the edge table; a corner, where there is no fourth face,
-    repeats the nearest pixel of the border strips beside it. Works for every dtype.
-    """
-    size = faces_T6CSS.shape[-1]
-    canvas = size + 2 * pad
-    flat = faces_T6CSS.transpose(1, 2).flatten(2)
-    padded = flat.index_select(2, _padded_from(size, pad).to(flat.device))
-    return padded.unflatten(2, (6, canvas, canvas)).transpose(1, 2)
-
-
-def crop_faces(canvases_T6CPP: Tensor, pad: int) -> Tensor:
-    """The faces in the middle of padded canvases; a view of the same memory."""
-    stop = canvases_T6CPP.shape[-1] - pad
-    return canvases_T6CPP[..., pad:stop, pad:stop]
 
 
 def camera_to_world(camera_4: Tensor) -> Tensor:
@@ -167,66 +124,10 @@ def camera_to_world(camera_4: Tensor) -> Tensor:
 def view_rays(camera_4: Tensor, height: int, width: int) -> Tensor:
     """Directions in the world through the pixel centres of a view: (height, width, 3), not of unit length."""
     tangent = _tangent(camera_4)
-    x = _centres(width).to(camera_4) * tangent
-    y = _centres(height).to(camera_4) * tangent * (height / width)
+    x = centres(width).to(camera_4) * tangent
+    y = centres(height).to(camera_4) * tangent * (height / width)
     x, y = torch.broadcast_tensors(x[None, :], y[:, None])
     return torch.stack([-x, -y, torch.ones_like(x)], dim=-1) @ camera_to_world(camera_4).T
-
-
-# --- The sampler, and the pictures it reads: an atlas of bordered faces, or an ERP with a wrapped border of one pixel.
-
-
-def _sample(picture_TCHW: Tensor, grid_HW2: Tensor) -> Tensor:
-    """Bilinear samples of every frame at the same places; half precision is computed in float32."""
-    dtype = torch.promote_types(picture_TCHW.dtype, torch.float32)
-    flat = picture_TCHW.to(dtype).flatten(0, 1)[None]
-    grid = grid_HW2.to(flat)[None]
-    sampled = functional.grid_sample(flat, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return sampled[0].unflatten(0, picture_TCHW.shape[:2]).to(picture_TCHW.dtype)
-
-
-def _atlas(faces_T6CSS: Tensor) -> Tensor:
-    """The six faces side by side, (T, C, S + 2, 6 (S + 2)), each with one pixel of its true neighbours.
-
-    A corner pixel is the mean of the three faces that meet there, so that all three agree about the corner.
-    """
-    bordered = pad_faces(faces_T6CSS, 1).contiguous()
-    for y, x, inner_y, inner_x in ((0, 0, 1, 1), (0, -1, 1, -2), (-1, 0, -2, 1), (-1, -1, -2, -2)):
-        beside = bordered[..., y, inner_x] + bordered[..., inner_y, x] + bordered[..., inner_y, inner_x]
-        bordered[..., y, x] = beside / 3
-    return bordered.permute(0, 2, 3, 1, 4).flatten(3)
-
-
-def _atlas_grid(directions_HW3: Tensor, size: int) -> Tensor:
-    """Where directions lie in the atlas of faces of ``size`` pixels."""
-    forward, right, down = axes().to(directions_HW3).unbind(1)
-    face = (directions_HW3 @ forward.T).argmax(dim=-1)
-    depth = (directions_HW3 * forward[face]).sum(-1)
-    u = ((directions_HW3 * right[face]).sum(-1) / depth).clamp(-1, 1)
-    v = ((directions_HW3 * down[face]).sum(-1) / depth).clamp(-1, 1)
-    tile = size + 2
-    x = face * tile + 1 + (u + 1) / 2 * size
-    y = 1 + (v + 1) / 2 * size
-    return torch.stack([x / (3 * tile) - 1, 2 * y / tile - 1], dim=-1)
-
-
-def _erp_grid(directions_HW3: Tensor, height: int) -> Tensor:
-    """Where directions lie in an ERP of ``height`` rows that has a border of one pixel."""
-    x, y, z = directions_HW3.unbind(-1)
-    yaw = torch.atan2(-x, z)
-    pitch = torch.atan2(y, (x * x + z * z).clamp(min=1e-20).sqrt())
-    column = (yaw / (2 * math.pi) + 0.5) * 2 * height + 1
-    row = (0.5 - pitch / math.pi) * height + 1
-    return torch.stack([column / (height + 1) - 1, 2 * row / (height + 2) - 1], dim=-1)
-
-
-def _wrap_erp(erp_TCHW: Tensor, border: int) -> Tensor:
-    """An ERP with what lies beyond its edges: round the back, and over the poles half a turn on."""
-    half = erp_TCHW.shape[-1] // 2
-    above = erp_TCHW[..., :border, :].flip(-2).roll(half, -1)
-    below = erp_TCHW[..., -border:, :].flip(-2).roll(half, -1)
-    tall = torch.cat([above, erp_TCHW, below], dim=-2)
-    return torch.cat([tall[..., -border:], tall, tall[..., :border]], dim=-1)
 
 
 def _project(points_6SS3: Tensor, camera_4: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
@@ -249,16 +150,45 @@ def _project(points_6SS3: Tensor, camera_4: Tensor, shape: torch.Size) -> tuple[
     return torch.stack([-x / depth / edge_x, -y / depth / edge_y], dim=-1).clamp(-2, 2), coverage
 
 
-# --- Grids of fixed sizes are kept: they are used for every chunk. Read only, on the CPU, float32.
+def _erp_grid(directions_HW3: Tensor, height: int) -> Tensor:
+    """Where directions lie in an ERP of ``height`` rows that has a border of one pixel."""
+    x, y, z = directions_HW3.unbind(-1)
+    yaw = torch.atan2(-x, z)
+    pitch = torch.atan2(y, (x * x + z * z).clamp(min=1e-20).sqrt())
+    column = (yaw / (2 * math.pi) + 0.5) * 2 * height + 1
+    row = (0.5 - pitch / math.pi) * height + 1
+    return torch.stack([column / (height + 1) - 1, 2 * row / (height + 2) - 1], dim=-1)
 
 
-@lru_cache(maxsize=8)
-def _points(size: int) -> Tensor:
-    """The pixel centres of all faces on the surface of the cube [-1, 1]^3: (6, size, size, 3), float64."""
-    with torch.inference_mode(False), torch.no_grad():
-        forward, right, down = axes()[:, :, None, None].unbind(1)
-        across = _centres(size)
-        return forward + across[None, :, None] * right + across[:, None, None] * down
+def _wrap_erp(erp_TCHW: Tensor, border: int) -> Tensor:
+    """An ERP with what lies beyond its edges: round the back, and over the poles half a turn on."""
+    half = erp_TCHW.shape[-1] // 2
+    above = erp_TCHW[..., :border, :].flip(-2).roll(half, -1)
+    below = erp_TCHW[..., -border:, :].flip(-2).roll(half, -1)
+    tall = torch.cat([above, erp_TCHW, below], dim=-2)
+    return torch.cat([tall[..., -border:], tall, tall[..., :border]], dim=-1)
+
+
+def _shrink_faces(faces_T6CSS: Tensor, size: int) -> Tensor:
+    """Faces of at most ``size`` pixels."""
+    if faces_T6CSS.shape[-1] <= size:
+        return faces_T6CSS
+    return shrink(faces_T6CSS.flatten(0, 1), faces_T6CSS.shape[-1] / size).unflatten(0, (-1, 6))
+
+
+def _shrink_erp(erp_TCHW: Tensor, height: int) -> Tensor:
+    """An ERP of at most ``height`` rows, antialiased across its edges too: they are wrapped before it is shrunk."""
+    old = erp_TCHW.shape[-2]
+    if old <= height:
+        return erp_TCHW
+    unit = old // math.gcd(old, height)  # so many rows become a whole number of rows
+    border = unit * math.ceil((old / height + 1) / unit)
+    small = border * height // old
+    shrunk = resize(_wrap_erp(erp_TCHW, border), height + 2 * small, 2 * height + 2 * small)
+    return shrunk[..., small : small + height, small : small + 2 * height]
+
+
+# Grids of fixed sizes are kept, as they are used for every chunk: read only, on the CPU, float32.
 
 
 @lru_cache(maxsize=8)
@@ -270,84 +200,14 @@ def _faces_in_erp(size: int, height: int) -> Tensor:
 @lru_cache(maxsize=8)
 def _erp_in_atlas(size: int, height: int) -> Tensor:
     with torch.inference_mode(False), torch.no_grad():
-        yaw, pitch = _centres(2 * height) * math.pi, -_centres(height)[:, None] * math.pi / 2
+        yaw, pitch = centres(2 * height) * math.pi, -centres(height)[:, None] * math.pi / 2
         x, z = -pitch.cos() * yaw.sin(), pitch.cos() * yaw.cos()
-        return _atlas_grid(torch.stack([x, pitch.sin().expand_as(x), z], dim=-1), size).float()
-
-
-@lru_cache(maxsize=8)
-def _padded_from(size: int, pad: int) -> Tensor:
-    """For every pixel of six canvases, which of the 6 size size face pixels it repeats."""
-    if not 0 <= pad <= size:
-        raise UserError(f"padding must be between 0 and the face's {size} pixels, got {pad}")
-    with torch.inference_mode(False), torch.no_grad():
-        ids = torch.arange(6 * size * size).reshape(6, size, size)
-        end, canvas = size + pad, torch.zeros(6, size + 2 * pad, size + 2 * pad, dtype=torch.long)
-        canvas[:, pad:end, pad:end] = ids
-        for index, face in enumerate(FACES):
-            beside = {
-                edge: ids[FACES.index(other)].rot90(turns) for edge, (other, _, turns) in NEIGHBOURS[face].items()
-            }
-            canvas[index, :pad, pad:end] = beside["top"][size - pad :]
-            canvas[index, end:, pad:end] = beside["bottom"][:pad]
-            canvas[index, pad:end, :pad] = beside["left"][:, size - pad :]
-            canvas[index, pad:end, end:] = beside["right"][:, :pad]
-        place = torch.arange(size + 2 * pad)
-        inner = place.clamp(pad, end - 1)
-        outside = (place - inner).abs()
-        sideways = (outside[None, :] <= outside[:, None]) & (
-            outside[:, None] > 0
-        )  # corner: from the top or bottom strip
-        upright = (outside[None, :] > outside[:, None]) & (outside[:, None] > 0)
-        rows = torch.where(upright, inner[:, None], place[:, None])
-        columns = torch.where(sideways, inner[None, :], place[None, :])
-        return canvas[:, rows, columns].flatten()
-
-
-# --- Small parts.
-
-
-def _centres(count: int) -> Tensor:
-    """Pixel centres of a line of ``count`` pixels that spans -1..1; float64."""
-    return (torch.arange(count, dtype=torch.float64) * 2 + 1) / count - 1
+        return atlas_grid(torch.stack([x, pitch.sin().expand_as(x), z], dim=-1), size).float()
 
 
 def _tangent(camera_4: Tensor) -> Tensor:
     """Half the width of the view at distance 1."""
     return torch.tan(torch.deg2rad(camera_4[3]) / 2)
-
-
-def _resize(picture_TCHW: Tensor, height: int, width: int) -> Tensor:
-    wide = picture_TCHW.to(torch.promote_types(picture_TCHW.dtype, torch.float32))
-    made = functional.interpolate(wide, (height, width), mode="bilinear", antialias=True, align_corners=False)
-    return made.to(picture_TCHW.dtype)
-
-
-def _shrink(picture_TCHW: Tensor, factor: float) -> Tensor:
-    """The picture ``factor`` times smaller, antialiased; itself if the factor is not above 1."""
-    if factor <= 1:
-        return picture_TCHW
-    height, width = picture_TCHW.shape[-2:]
-    return _resize(picture_TCHW, max(1, round(height / factor)), max(1, round(width / factor)))
-
-
-def _shrink_faces(faces_T6CSS: Tensor, size: int) -> Tensor:
-    """Faces of at most ``size`` pixels."""
-    if faces_T6CSS.shape[-1] <= size:
-        return faces_T6CSS
-    return _shrink(faces_T6CSS.flatten(0, 1), faces_T6CSS.shape[-1] / size).unflatten(0, (-1, 6))
-
-
-def _shrink_erp(erp_TCHW: Tensor, height: int) -> Tensor:
-    """An ERP of at most ``height`` rows, antialiased across its edges too: they are wrapped before it is shrunk."""
-    old = erp_TCHW.shape[-2]
-    if old <= height:
-        return erp_TCHW
-    unit = old // math.gcd(old, height)  # so many rows become a whole number of rows
-    border = unit * math.ceil((old / height + 1) / unit)
-    small = border * height // old
-    shrunk = _resize(_wrap_erp(erp_TCHW, border), height + 2 * small, 2 * height + 2 * small)
-    return shrunk[..., small : small + height, small : small + 2 * height]
 
 
 def _runs(cameras_T4: Tensor) -> list[tuple[int, int]]:
