@@ -38,6 +38,7 @@ __all__ = [
     "faces_from_view",
     "pad_faces",
     "rays",
+    "sample_erp",
     "view_from_erp",
     "view_from_faces",
     "view_rays",
@@ -105,6 +106,11 @@ def view_from_erp(erp_TCHW: Tensor, cameras_T4: Tensor, height: int, width: int)
         grid = _erp_grid(view_rays(camera, height, width).to(erp.device), erp.shape[-2])
         parts.append(sample(_wrap_erp(erp, 1), grid))
     return torch.cat(parts)
+
+
+def sample_erp(erp_TCHW: Tensor, directions_HW3: Tensor) -> Tensor:
+    """A panorama's colours along any directions in the world: (T, C, H, 2H) and (h, w, 3) to (T, C, h, w)."""
+    return sample(_wrap_erp(erp_TCHW, 1), _erp_grid(directions_HW3, erp_TCHW.shape[-2]))
 
 
 def camera_to_world(camera_4: Tensor) -> Tensor:
