@@ -14,9 +14,10 @@ from unreel.engine.errors import UserError
 from unreel.modalities.media.frames import Frames
 from unreel.modalities.media.images import GifWriter, PngWriter, WebpWriter
 from unreel.modalities.media.mp4 import Mp4Writer
+from unreel.modalities.media.webm import WebmWriter
 from unreel.modalities.media.writer import FrameWriter
 
-WRITERS: tuple[type[FrameWriter], ...] = (Mp4Writer, GifWriter, WebpWriter, PngWriter)
+WRITERS: tuple[type[FrameWriter], ...] = (Mp4Writer, WebmWriter, GifWriter, WebpWriter, PngWriter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Exported:
 
 
 def open_exporter(path: str | os.PathLike[str], fps: float, scale: int | None = None) -> FrameWriter:
-    """A writer for ``path``: .mp4 (.m4v, .mov), .gif, .webp or .png, the last for one file per frame.
+    """A writer for ``path``: .mp4 (.m4v, .mov), .webm, .gif, .webp or .png, the last for one file per frame.
 
     ``scale`` enlarges by a whole factor; None enlarges small frames to 384 pixels or more in height (not PNG).
     Raises UserError at once for a suffix it does not know and a place it cannot write to.
