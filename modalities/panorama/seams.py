@@ -32,7 +32,7 @@ class Strip(NamedTuple):
 
 
 def share(pad: int) -> Tensor:
-    """The owner's share at each of ``pad`` pixels from the seam inwards: 0.5 would be at the seam itself, 1 past them."""
+    """The owner's share at each of ``pad`` pixels from the seam inwards: 0.5 is at the seam itself, 1 past them."""
     return 0.5 + 0.5 * (torch.arange(pad) + 0.5) / pad
 
 
