@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -188,7 +189,7 @@ def _track(work: Work, branch: str, rows: Sequence[Row], at: int) -> Track:
         session.state.contexts[branch],
         [(at + i, row.chunk) for i, row in enumerate(rows)],
         {at + i for i, row in enumerate(rows) if row.keep},
-        session.plan.sees if session.choosy else None,
+        partial(session.plan.sees, route=session.state.route) if session.choosy else None,
         standins,
         {at + i for i, row in enumerate(rows) if row.item is None},
     )

@@ -63,7 +63,7 @@ class Plan(Protocol):
         """Chunk ``index``, or None after the last. Asked in rising order, as late as possible."""
         ...
 
-    def sees(self, chunk: Chunk, earlier: Chunk, clean: bool) -> bool:
+    def sees(self, chunk: Chunk, earlier: Chunk, clean: bool, route: Memory) -> bool:
         """Whether ``chunk`` may attend to ``earlier`` (an index below its own).
 
         ``clean``: it is not being denoised but computed for the keys and values that others will look at.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
@@ -222,12 +223,9 @@ class Model:
         return torch.stack(list(values)).to(self.device) if own is None else own(name, values)
 
     def _coords(self, shape: tuple[int, ...], region: str = "") -> Tensor:
-        """Coordinates (L, A) of a chunk's tokens; ``region`` matters to backbones that say ``regional``."""
-        return (
-            self.backbone.coords(shape, region)
-            if getattr(self.backbone, "regional", False)
-            else (self.backbone.coords(shape))
-        )
+        """Coordinates (L, A) of a chunk's tokens; ``region`` matters to backbones that ask for it."""
+        regional = "region" in inspect.signature(self.backbone.coords).parameters
+        return self.backbone.coords(shape, region) if regional else self.backbone.coords(shape)
 
     def coords_of(self, chunk: Chunk) -> Tensor:
         coords: Tensor = self.coords(chunk.shape, chunk.region)

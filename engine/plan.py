@@ -22,7 +22,7 @@ class TimePlan:
             return None
         return Chunk(index, index * self.frames, self.frames, (self.frames, *self.frame_shape))
 
-    def sees(self, chunk: Chunk, earlier: Chunk, clean: bool) -> bool:
+    def sees(self, chunk: Chunk, earlier: Chunk, clean: bool, route: Memory | None = None) -> bool:
         return True
 
 

@@ -28,6 +28,7 @@ _PARTS: dict[str, dict[str, str | Callable[..., Any]]] = {
     "context": {
         "full": "unreel.engine.context.window:Full",
         "window": "unreel.engine.context.window:SinkWindow",
+        "span": "unreel.engine.context.window:SpanWindow",
         "importance-redundancy": "unreel.engine.context.importance:ImportanceRedundancy",
         "heads": "unreel.engine.context.heads:Heads",
         "hybrid": "unreel.engine.context.heads:Hybrid",

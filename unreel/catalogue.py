@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from unreel import hub
 from unreel.engine import registry
 from unreel.engine.card import Card, read_card
 from unreel.engine.errors import UserError
 from unreel.engine.model import Model, load_model
+from unreel.modalities.media.works import Works
 from unreel.modalities.video.wan import published
 
 _PARTS = {
@@ -19,6 +23,10 @@ _PARTS = {
     ("codec", "wan-vae"): "unreel.modalities.video.wan.vae:WanCodec",
     ("condition", "umt5"): "unreel.modalities.video.wan.text:PromptCondition",
     ("backbone", "dream"): "unreel.modalities.video.dream.net:DreamNet",
+    ("plan", "cube"): "unreel.modalities.panorama.plan:CubePlan",
+    ("codec", "faces"): "unreel.modalities.panorama.codec:FaceCodec",
+    ("condition", "place"): "unreel.modalities.panorama.controls:PlaceCondition",
+    ("backbone", "panorama"): "unreel.modalities.panorama.net:PanoramaNet",
 }
 for (_kind, _name), _target in _PARTS.items():
     registry.register(_kind, _name, _target)
@@ -63,6 +71,19 @@ def locate(name_or_path: str | Path) -> tuple[Path, Path]:
         raise UserError(f"{folder} holds no model.yaml: a model is a folder with model.yaml and *.safetensors")
     known = ", ".join([*shipped, *plugged]) or "none"
     raise UserError(f"unknown model {name!r}: known are {known}; any other is given as the path of its folder")
+
+
+def works(model: Model) -> Works:
+    """What the model's modality offers to the commands.
+
+    Raises:
+        UserError: a modality that this installation does not know.
+    """
+    name = f"unreel.modalities.{model.card.modality}.works"
+    if not model.card.modality.isidentifier() or find_spec(name) is None:
+        raise UserError(f"{model.name} is of the modality {model.card.modality!r}, which is not installed")
+    module: Any = import_module(name)
+    return module  # type: ignore[no-any-return]
 
 
 def load(name_or_path: str | Path, *, device: str | None = None, dtype: str | None = None) -> Model:

@@ -206,7 +206,12 @@ class Context:
     @property
     def chunks(self) -> set[int]:
         """Indices of the chunks of which anything is kept."""
-        return {s.chunk.index for groups in self.layers for g in groups for s in g.segments}
+        return {chunk.index for chunk in self.spans}
+
+    @property
+    def spans(self) -> set[Chunk]:
+        """The chunks of which anything is kept."""
+        return {s.chunk for groups in self.layers for g in groups for s in g.segments}
 
 
 def placed(coords_NHA: Tensor, time: int) -> Tensor:

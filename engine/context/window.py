@@ -1,4 +1,4 @@
-"""Sink + window: keep the first chunks and the most recent ones (StreamingLLM, Xiao et al. 2023; LongLive)."""
+"""Keep the first and the most recent (StreamingLLM, Xiao et al. 2023; LongLive), counted in chunks or in frames."""
 
 from __future__ import annotations
 
@@ -52,3 +52,25 @@ class SinkWindow:
     def _trim(self, group: HeadGroup) -> HeadGroup:
         stay = set(self.kept([s.chunk.index for s in group.segments]))
         return HeadGroup(group.heads, tuple(s for s in group.segments if s.chunk.index in stay))
+
+
+@dataclass(frozen=True)
+class SpanWindow:
+    """Keep the first ``sink`` and the ``recent`` newest latent frames, for plans with several chunks at a time."""
+
+    sink: int = 0
+    recent: int = 8
+    horizon: int | None = None
+    queries: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sink < 0 or self.recent < 1:
+            raise UserError(f"a span needs sink >= 0 and recent >= 1 latent frames, got {self.sink} and {self.recent}")
+
+    def groups(self, layer: int, heads: int) -> Sequence[tuple[int, ...]]:
+        return [tuple(range(heads))]
+
+    def compact(self, context: Context) -> None:
+        old = context.end - self.recent
+        gone = {c.index for c in context.spans if c.start >= self.sink and c.start + c.frames <= old}
+        context.drop(gone)

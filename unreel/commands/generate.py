@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,10 +18,11 @@ from unreel.commands.progress import FrameProgress
 from unreel.engine.errors import UserError
 from unreel.engine.model import Model
 from unreel.engine.session import Session
-from unreel.modalities.media.export import open_exporter
 from unreel.modalities.media.frames import Frames
-from unreel.modalities.media.writer import FrameWriter
+from unreel.modalities.media.works import Exporter, Order, Works
 from unreel.report import Run, check_json, compare, report, write_json
+
+DEFAULT_FRAMES = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,11 @@ class Request:
 
 def generate(
     model: Annotated[str, typer.Argument(help="A model's name, or the path of its folder.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The film: .mp4, .gif, .webp or .png (a sequence).")],
-    frames: Annotated[int, typer.Option(help="How many frames.")] = 240,
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="What to write: .mp4, .gif, .webp, .png (a sequence) ..."),
+    ],
+    frames: Annotated[int | None, typer.Option(help="How many frames; default: those of the input, or 240.")] = None,
     actions: Annotated[str | None, typer.Option(help="Keys held, dash, frames; repeats when it is short.")] = None,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Denoising steps per chunk; default: the model's own.")] = None,
@@ -67,7 +71,12 @@ def generate(
     scale: Annotated[int | None, typer.Option(help="Enlarge pixels by a whole factor; default: to 384 high.")] = None,
     fps: Annotated[float | None, typer.Option(help="Frames per second of the file; default: the model's.")] = None,
     inputs: Annotated[
-        list[str] | None, typer.Option("-i", "--input", help="NAME=VALUE: offset=2, reuse=..., context.recent=4.")
+        list[str] | None,
+        typer.Option(
+            "-i",
+            "--input",
+            help="NAME=VALUE: video=clip.mp4, camera=track.json, offset=2 ...",
+        ),
     ] = None,
     compare: Annotated[int, typer.Option(help="Compare so many frames with the plain run (made afterwards).")] = 0,
 ) -> None:
@@ -78,7 +87,7 @@ def generate(
     Example:  unreel generate dream -o dream.mp4 --frames 480 --actions "w-40,wd-20,a-30,none-10" --seed 7 --steps 4
     """
     request = Request(
-        frames,
+        DEFAULT_FRAMES if frames is None else frames,
         seed,
         steps,
         preset,
@@ -91,20 +100,22 @@ def generate(
     began = time.perf_counter()
     check_json(json)
     loaded = catalogue.load(model)
-    if loaded.card.modality != "video":
-        raise UserError(f"generate writes films of video models, {loaded.name} makes {loaded.card.modality}")
+    modality = catalogue.works(loaded)
     if compare and min(loaded.frame_size) < 11:
         raise UserError(f"--compare needs frames of 11x11 pixels or more, {loaded.name} makes smaller ones")
     run = Run(load_s=time.perf_counter() - began)
-    settings = _settings(loaded, request)
+    settings, asked = _settings(loaded, modality, request)
+    if frames is None and asked.frames is not None:
+        request = replace(request, frames=asked.frames)
+    rate = (asked.fps or loaded.fps) if fps is None else fps
     began = time.perf_counter()
     session = _session(loaded, settings)
-    with open_exporter(output, loaded.fps if fps is None else fps, scale) as writer:
+    with modality.exporter(output, loaded, rate, scale, request.frames) as writer:
         kept = _film(session, writer, request, run, began)
     run.encode_s, run.total_s = writer.seconds, time.perf_counter() - began
     numbers = report(loaded, session, run, asdict(request))
     if kept and not run.interrupted:
-        numbers["quality"]["against_plain"] = _against_plain(loaded, settings, np.concatenate(kept), request)
+        numbers["quality"]["against_plain"] = _against_plain(loaded, modality, settings, np.concatenate(kept))
     if json is not None:
         write_json(json, numbers)
     _tell(writer, numbers, request)
@@ -112,12 +123,17 @@ def generate(
         raise typer.Exit(130)
 
 
-def _settings(model: Model, request: Request) -> dict[str, Any]:
-    """Keyword arguments of ``Model.session``, and ``controls`` to send first."""
-    options, controls = split_inputs(parse_inputs(request.inputs), model)
-    start = parse_start(request.start, model, request.fit, lambda text: print(f"note: {text}", file=sys.stderr))
+def _settings(model: Model, modality: Works, request: Request) -> tuple[dict[str, Any], Order]:
+    """Keyword arguments of ``Model.session`` with the ``controls`` to send first, and what the inputs ask for."""
+
+    def note(text: str) -> None:
+        print(f"note: {text}", file=sys.stderr)
+
+    options, inputs = split_inputs(parse_inputs(request.inputs), model, modality.inputs(model))
+    order = modality.order(model, inputs, note)
+    start = parse_start(request.start, model, request.fit, note)
     asked = {"seed": request.seed, "steps": request.steps, "preset": request.preset, "actions": request.actions}
-    return {**asked, **options, "start": start, "controls": controls}
+    return {**asked, **options, "start": start, "controls": dict(order.controls)}, order
 
 
 def _session(model: Model, settings: dict[str, Any]) -> Session:
@@ -131,18 +147,17 @@ def _session(model: Model, settings: dict[str, Any]) -> Session:
     return session
 
 
-def _film(session: Session, writer: FrameWriter, request: Request, run: Run, began: float) -> list[Frames]:
+def _film(session: Session, writer: Exporter, request: Request, run: Run, began: float) -> list[Frames]:
     """Write the frames as they come; those to be compared are returned. Ctrl-C ends it and is noted in ``run``."""
     kept: list[Frames] = []
     with FrameProgress(session.model.name, request.frames) as progress, Interrupt() as interrupt:
         try:
             for event in session.stream(frames=request.frames):
-                if not event.final:
-                    continue
-                frames_THWC = event.payload[: request.frames - run.frames]
+                frames_THWC = writer.add(event)
                 if run.first_frame_s is None:
                     run.first_frame_s = time.perf_counter() - began
-                writer.write(frames_THWC)
+                if frames_THWC is None:
+                    continue
                 if run.frames < request.compare:
                     kept.append(frames_THWC[: request.compare - run.frames])
                 run.frames += len(frames_THWC)
@@ -157,7 +172,7 @@ def _film(session: Session, writer: FrameWriter, request: Request, run: Run, beg
     return kept
 
 
-def _against_plain(model: Model, settings: dict[str, Any], ours_THWC: Frames, request: Request) -> dict[str, Any]:
+def _against_plain(model: Model, modality: Works, settings: dict[str, Any], ours_THWC: Frames) -> dict[str, Any]:
     """The same frames made by the plain loop: nothing reused, block by block, the card's own context.
 
     With a preset, plain is the preset ``exact``, where the model has it.
@@ -170,12 +185,13 @@ def _against_plain(model: Model, settings: dict[str, Any], ours_THWC: Frames, re
     if plain["preset"] is not None:
         plain["preset"] = "exact" if "exact" in model.card.presets else None
     session = _session(model, {**plain, "reuse": "none"})
-    parts = [event.payload for event in session.stream(frames=len(ours_THWC))]
+    collect = modality.collector(model)
+    parts = [collect(event) for event in session.stream(frames=len(ours_THWC))]
     session.close()
-    return compare(ours_THWC, np.concatenate(parts)[: len(ours_THWC)])
+    return compare(ours_THWC, np.concatenate([part for part in parts if part is not None])[: len(ours_THWC)])
 
 
-def _tell(writer: FrameWriter, numbers: dict[str, Any], request: Request) -> None:
+def _tell(writer: Exporter, numbers: dict[str, Any], request: Request) -> None:
     """Three lines for the person at the terminal."""
     frames = numbers["frames"]
     if numbers["interrupted"]:

@@ -1,8 +1,9 @@
-"""`unreel inspect`: what one model is, made of and trained on."""
+"""`unreel inspect`: what one model is, made of and trained on; or what a film says of itself."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,21 +13,30 @@ from unreel import catalogue
 from unreel.commands.convert import published_facts, told
 from unreel.engine.card import Card
 from unreel.engine.model import Model
+from unreel.modalities.media.facts import FILMS, film_facts, film_lines
 
 SHOWN = ("plan", "schedule", "sampler", "guidance", "context", "reuse", "architecture", "codec", "presets", "training")
 
 
 def inspect(
-    model: Annotated[str, typer.Argument(help="A model's name, or the path of its folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole card as JSON.")] = False,
+    model: Annotated[str, typer.Argument(help="A model's name, the path of its folder, or a film (.mp4, .webm, ...).")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show what a model is: size, frames, actions, defaults, licence and training record.
 
     Loads it, so a broken card or broken weights are found here. Of published files (docs/checkpoints.md) it tells the
     family, the layout, the sizes, and keys that are missing or unexpected.
 
+    Of a film it tells codec, size, time, colours, and whether players will show it around the viewer (360 degrees).
+
     Example:  unreel inspect dream
+
+    Example:  unreel inspect pano.mp4
     """
+    if Path(model).suffix.lower() in FILMS and not Path(model).is_dir():
+        facts = film_facts(model)
+        print(json.dumps(facts, indent=2) if as_json else "\n".join(film_lines(model, facts)))
+        return
     if (facts := published_facts(model)) is not None:
         print(json.dumps(facts, indent=2) if as_json else told(facts))
         return

@@ -48,18 +48,17 @@ def parse_inputs(texts: Sequence[str]) -> dict[str, Any]:
     return inputs
 
 
-def split_inputs(inputs: dict[str, Any], model: Model) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Session options and control values; UserError for a name that is neither."""
-    controls = [name for name in model.conditions if name != "action"]
-    unknown = [name for name in inputs if name not in SESSION and name not in controls]
+def split_inputs(inputs: dict[str, Any], model: Model, own: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Session options, and the model's ``own`` inputs; UserError for a name that is neither."""
+    unknown = [name for name in inputs if name not in SESSION and name not in own]
     if unknown:
-        raise UserError(f"{model.name} takes the inputs {', '.join([*SESSION, *controls])}; got {', '.join(unknown)}")
+        raise UserError(f"{model.name} takes the inputs {', '.join([*SESSION, *own])}; got {', '.join(unknown)}")
     options = {name: value for name, value in inputs.items() if name in SESSION}
     for name, value in options.items():
         if not isinstance(value, SESSION[name]) or isinstance(value, bool):
             expected = " or ".join(KINDS[kind] for kind in SESSION[name])
             raise UserError(f"the input {name} must be {expected}, got {value!r}")
-    return options, {name: value for name, value in inputs.items() if name in controls}
+    return options, {name: value for name, value in inputs.items() if name in own}
 
 
 def parse_start(text: str | None, model: Model, fit: Literal["exact", "crop"], note: Callable[[str], None]) -> Any:
