@@ -88,8 +88,7 @@ def view_from_faces(faces_T6CSS: Tensor, cameras_T4: Tensor, height: int, width:
     parts = []
     for start, stop in _runs(cameras_T4):
         camera = cameras_T4[start]
-        focal = width / 2 / float(_tangent(camera.detach()))
-        faces = _shrink_faces(faces_T6CSS[start:stop], math.ceil(2 * focal))
+        faces = _shrink_faces(faces_T6CSS[start:stop], math.ceil(_quarter_turn(camera, width)))
         grid = atlas_grid(view_rays(camera, height, width).to(faces.device), faces.shape[-1])
         parts.append(sample(atlas(faces), grid))
     return torch.cat(parts)
@@ -101,8 +100,7 @@ def view_from_erp(erp_TCHW: Tensor, cameras_T4: Tensor, height: int, width: int)
     parts = []
     for start, stop in _runs(cameras_T4):
         camera = cameras_T4[start]
-        focal = width / 2 / float(_tangent(camera.detach()))
-        erp = _shrink_erp(erp_TCHW[start:stop], math.ceil(math.pi * focal))
+        erp = _shrink_erp(erp_TCHW[start:stop], math.ceil(2 * _quarter_turn(camera, width)))
         grid = _erp_grid(view_rays(camera, height, width).to(erp.device), erp.shape[-2])
         parts.append(sample(_wrap_erp(erp, 1), grid))
     return torch.cat(parts)
@@ -214,6 +212,12 @@ def _erp_in_atlas(size: int, height: int) -> Tensor:
 def _tangent(camera_4: Tensor) -> Tensor:
     """Half the width of the view at distance 1."""
     return torch.tan(torch.deg2rad(camera_4[3]) / 2)
+
+
+def _quarter_turn(camera_4: Tensor, width: int) -> float:
+    """How many of its pixels a view has for 90 degrees: at its middle, or on average where that is more (if wide)."""
+    camera_4 = camera_4.detach()
+    return max(width / float(_tangent(camera_4)), width * 90 / float(camera_4[3]))
 
 
 def _runs(cameras_T4: Tensor) -> list[tuple[int, int]]:
