@@ -90,9 +90,10 @@ def test_every_motion_shows_and_covers_what_it_looks_at(track: list[dict[str, fl
         looks = camera_to_world(camera) @ torch.tensor([0, 0, 1.0])
         assert torch.allclose(view[:, 8, 12], looks, atol=0.01)
         sure = (seen[:, 3:] == 1).expand(-1, 3, -1, -1)
-        if camera[3] < 10:
-            assert float(seen[:, 3].sum()) > 0  # smaller than a pixel of a face, and yet not lost
-        elif camera[3] < 160:  # a view of 179 degrees has few pixels in its middle
+        if (
+            10 < camera[3] < 160
+        ):  # a narrower view is less than a face's pixel, a wider one has few pixels in its middle
+            assert sure.any()
             assert float((seen[:, :3] - faces[0])[sure].abs().max()) < (0.15 if camera[3] > 140 else 0.05)
 
 
