@@ -19,11 +19,15 @@ Note = Callable[[str], None]  # tells the user something, one line
 
 @dataclass(frozen=True)
 class Order:
-    """What inputs ask for: controls to send first, and, where they decide it, how many frames at what rate."""
+    """What inputs ask for: controls to send first, and, where they decide it, how many frames at what rate.
+
+    ``film`` are options of the exporter.
+    """
 
     controls: Mapping[str, Any] = field(default_factory=dict)
     frames: int | None = None
     fps: float | None = None
+    film: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Exporter(Protocol):
@@ -56,7 +60,7 @@ class Works(Protocol):
         """Raises UserError for an input that cannot be used."""
         ...
 
-    def exporter(self, path: Path, model: Model, fps: float, scale: int | None, frames: int) -> Exporter:
+    def exporter(self, path: Path, model: Model, order: Order, fps: float, scale: int | None, frames: int) -> Exporter:
         """A writer for at most ``frames`` frames; raises UserError at once for a file it cannot write."""
         ...
 

@@ -46,7 +46,7 @@ class VideoFilm:
         self.writer.__exit__(*fault)
 
 
-def exporter(path: Path, model: Model, fps: float, scale: int | None, frames: int) -> VideoFilm:
+def exporter(path: Path, model: Model, order: Order, fps: float, scale: int | None, frames: int) -> VideoFilm:
     return VideoFilm(open_exporter(path, fps, scale), frames)
 
 

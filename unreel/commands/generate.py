@@ -110,7 +110,7 @@ def generate(
     rate = (asked.fps or loaded.fps) if fps is None else fps
     began = time.perf_counter()
     session = _session(loaded, settings)
-    with modality.exporter(output, loaded, rate, scale, request.frames) as writer:
+    with modality.exporter(output, loaded, asked, rate, scale, request.frames) as writer:
         kept = _film(session, writer, request, run, began)
     run.encode_s, run.total_s = writer.seconds, time.perf_counter() - began
     numbers = report(loaded, session, run, asdict(request))
