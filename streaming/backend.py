@@ -14,12 +14,16 @@ from unreel.streaming.protocol import Media, Timing
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A session that is wanted. ``options`` go to ``Model.session``; ``period`` 0 is not paced."""
+    """A session that is wanted. ``options`` go to ``Model.session``; ``period`` 0 is not paced.
+
+    ``controls`` are (kind, value) in force from the first chunk on.
+    """
 
     options: dict[str, Any]
     period: float
     record: bool
     prompt: str | None = None
+    controls: tuple[tuple[str, Any], ...] = ()
 
 
 class Backend(Protocol):
@@ -54,8 +58,20 @@ class Backend(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of its window a chunk is, where windows come in parts; all None where they do not."""
+
+    start: int | None = None
+    region: str | None = None
+    replaces: int | None = None
+    rect: tuple[int, int, int, int] | None = None
+    final: bool | None = None
+    camera: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Packet:
-    """One chunk in one format."""
+    """One chunk in one format. ``whole``: with it, all parts of a window are there."""
 
     seq: int
     chunk: int
@@ -66,6 +82,8 @@ class Packet:
     applied: tuple[str, ...]
     timing: Timing
     media: tuple[Media, bytes]
+    part: Part = Part()
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +128,10 @@ class Receipt(Notice):
 
 @dataclass(frozen=True, slots=True)
 class Made(Notice):
-    """A chunk is ready to be sent. ``packets`` by format; ``applied`` are (control id, kind)."""
+    """A chunk is ready to be sent. ``packets`` by format; ``applied`` are (control id, kind).
+
+    ``frames`` are those it adds to the film: none while parts of their window are missing.
+    """
 
     seq: int
     chunk: int
@@ -123,7 +144,7 @@ class Made(Notice):
 
 @dataclass(frozen=True, slots=True)
 class Still(Notice):
-    """The last picture once more, decodable alone."""
+    """The last picture once more, decodable alone; one each where it has parts."""
 
     format: str
     packet: Packet

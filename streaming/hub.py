@@ -248,9 +248,9 @@ class Hub:
 
     def _seat(self, connection: Connection, room: Room, wish: Any, now: float, *, owner: bool) -> None:
         config = self.config
-        window = min(wish.window, config.window)
         format = next(f for f in wish.formats if f in FORMATS)
-        viewer = Viewer(connection.out, format, window, config.window_bytes, config.lag, now)
+        window, lag, _ = room.manner.flow(format, min(wish.window, config.window), config.lag, config.ring)
+        viewer = Viewer(connection.out, format, window, config.window_bytes, lag, now)
         connection.room, connection.viewer = room, viewer
         if owner:
             room.owner = viewer

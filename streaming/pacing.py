@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 
 from unreel.engine.batch import Gate, Seat
+from unreel.engine.plan import steered
+from unreel.engine.session import Session
 
 
 @dataclass
@@ -39,8 +41,9 @@ class StreamGate(Gate):
     """The gate of a streamed session: paced, and only so far ahead of what the viewers can take.
 
     ``granted`` is how many chunks (counted by their seq) may have been begun; the hub raises it as viewers
-    acknowledge. A control that waits lets the next chunk begin at once, at most one period early: it is seen after
-    two chunks' work at the latest, however long the period. The rate stays: the chunk after it comes when it was due.
+    acknowledge. Where several chunks share a span of time (the faces of a window), only the first of them is held
+    back. A control that waits lets the next chunk begin at once, at most one period early: it is seen after two chunks'
+    work at the latest, however long the period. The rate stays: the chunk after it comes when it was due.
     Only the engine's thread touches a gate.
     """
 
@@ -53,7 +56,17 @@ class StreamGate(Gate):
         assert session is not None, "a gate is asked once the session has a place"
         if session.state.seq + len(session.state.flights) >= self.granted:
             return math.inf
+        if not begins_window(session):
+            return -math.inf
         return self.pacer.due() - (self.pacer.period if session.state.inbox else 0.0)
 
     def begun(self, seat: Seat, now: float) -> None:
-        self.pacer.begun(now)
+        assert seat.session is not None, "a gate is asked once the session has a place"
+        if begins_window(seat.session):
+            self.pacer.begun(now)
+
+
+def begins_window(session: Session) -> bool:
+    """Whether the next chunk begins a span of time of its own; each does, unless the plan says otherwise."""
+    plan, state = session.plan, session.state
+    return not steered(plan) or plan.boundary(state.next, state.route)

@@ -2,13 +2,23 @@
 
 A text frame is one JSON message; a binary frame belongs to the message before it (``chunk`` and ``media``).
 Unknown fields are refused in both directions: a typo is an error, not a silent no-op.
+What only some modalities have (``SPARSE``) is left out of a message where it says nothing, so that older clients
+read what they always read.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+)
 
 from unreel.engine.errors import UserError
 
@@ -20,12 +30,19 @@ Secret = Annotated[str, Field(min_length=8, max_length=64, pattern=r"^[A-Za-z0-9
 ControlId = Annotated[str, Field(max_length=64)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Kind = Literal[
-    "prompt", "action", "camera", "seed", "steps", "preset", "pause", "resume", "step", "reset", "fork", "rewind"
-]
+    "prompt", "action", "camera", "place", "view", "seed", "steps", "preset", "pause", "resume", "step", "reset",
+    "fork", "rewind",
+]  # fmt: skip
 
 
 class Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+    SPARSE: ClassVar[frozenset[str]] = frozenset()  # fields that are left out where they have their default
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields, known = handler(self), type(self).model_fields
+        return {k: v for k, v in fields.items() if k not in self.SPARSE or v != known[k].default}
 
 
 # ---- client to server -----------------------------------------------------------------------------------
@@ -46,6 +63,10 @@ class Configure(Message):
         default=None, description="in force from the first chunk"
     )
     prompt: Annotated[str, Field(max_length=4096)] | None = None
+    place: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="one of the model's places, in force from the first chunk"
+    )
+    view: Secret | None = Field(default=None, description="an uploaded clip or photo, as POST /v1/views named it")
     formats: Annotated[list[Format], Field(min_length=1, max_length=8)] = Field(
         default=["h264"], description="in order of preference; the first that the server can make is taken"
     )
@@ -116,6 +137,7 @@ ClientMessage = Annotated[
 class ModelInfo(Message):
     """What a client may send to a model."""
 
+    SPARSE = frozenset({"modality", "places"})
     name: str
     description: str
     actions: list[str]
@@ -127,6 +149,8 @@ class ModelInfo(Message):
     height: int
     frames_per_chunk: int
     start_clips: int
+    modality: str = Field(default="video", description="what chunks are; the page chooses its player by it")
+    places: list[str] = Field(default=[], description="what the control place takes")
 
 
 class Queued(Message):
@@ -156,6 +180,8 @@ class Configured(Message):
 class Media(Message):
     """How the chunks that follow are encoded; for ``fmp4`` one binary follows, the init segment."""
 
+    SPARSE = frozenset({"layout"})
+
     type: Literal["media"] = "media"
     format: Format
     mime: str
@@ -164,6 +190,9 @@ class Media(Message):
     height: int
     fps: float
     bytes: int = Field(default=0, description="length of the binary frame that follows; 0: none does")
+    layout: Literal["flat", "equirectangular", "cube"] = Field(
+        default="flat", description="cube: every chunk is one face (``region``), and width and height are a face's"
+    )
 
 
 class ControlStatus(Message):
@@ -199,8 +228,12 @@ class Timing(Message):
 
 
 class Chunk(Message):
-    """One chunk; a binary of ``bytes`` follows. ``sizes`` cuts it into frames (``fmp4``: one fragment)."""
+    """One chunk; a binary of ``bytes`` follows. ``sizes`` cuts it into frames (``fmp4``: one fragment).
 
+    ``start`` and what follows it are there only where a window of time comes in several parts (a panorama's faces).
+    """
+
+    SPARSE = frozenset({"start", "region", "replaces", "rect", "final", "camera"})
     type: Literal["chunk"] = "chunk"
     seq: int = Field(description="rises by one per chunk made, whatever is rewound; a gap was dropped for this client")
     chunk: int = Field(description="the model's chunk number; goes back after reset and rewind")
@@ -212,6 +245,14 @@ class Chunk(Message):
     sizes: list[int]
     bytes: int
     timing: Timing
+    start: int | None = Field(default=None, description="first frame of its window, on the model's own time axis")
+    region: str | None = Field(default=None, description="which part of the window it is: a face, F R B L U or D")
+    replaces: int | None = Field(default=None, description="seq of the chunk in which it supersedes ``rect``")
+    rect: list[int] | None = Field(default=None, description="top, left, height, width in its region; null: all of it")
+    final: bool | None = Field(default=None, description="whether this region of this window is done for good")
+    camera: list[float] | None = Field(
+        default=None, description="the given view: roll, pitch, yaw, fov_x, fov_y in degrees"
+    )
 
 
 class Stats(Message):

@@ -19,10 +19,13 @@ from pathlib import Path
 
 from unreel.modalities.media.export import open_exporter
 from unreel.modalities.media.frames import Frames
+from unreel.modalities.media.spherical import write_spherical
 from unreel.modalities.media.writer import FrameWriter
 
 log = logging.getLogger("unreel.streaming")
 WAITING = 64  # chunks
+
+Open = Callable[[Path, float], FrameWriter]
 
 
 @dataclass
@@ -69,9 +72,9 @@ class Recordings:
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def write(self, id: str, frames_THWC: Frames, fps: float) -> None:
-        """Append a chunk; blocks while the disk is too slow."""
-        self._queue.put(lambda: self._write(id, frames_THWC, fps))
+    def write(self, id: str, frames_THWC: Frames, fps: float, open: Open = open_exporter) -> None:
+        """Append a chunk; blocks while the disk is too slow. ``open`` makes the writer of a new film."""
+        self._queue.put(lambda: self._write(id, frames_THWC, fps, open))
 
     def finish(self, id: str, then: Callable[[], None] = lambda: None) -> None:
         """No more chunks come: give the file its final form, then call ``then`` (on the scribe's thread)."""
@@ -98,6 +101,9 @@ class Recordings:
             while left > 0 and (block := source.read(min(left, 1 << 20))):
                 out.write(block)
                 left -= len(block)
+        spherical = getattr(film.writer, "spherical", None)
+        if spherical is not None:  # its own part gets it at the end
+            write_spherical(target, spherical)
         return True
 
     def prune(self) -> None:
@@ -118,11 +124,11 @@ class Recordings:
             except Exception:
                 log.exception("a recording failed")
 
-    def _write(self, id: str, frames_THWC: Frames, fps: float) -> None:
+    def _write(self, id: str, frames_THWC: Frames, fps: float, open: Open) -> None:
         film = self.films.get(id)
         if film is None:
             path = self.folder / f"{id}.mp4"
-            film = self.films[id] = Film(path, open_exporter(path, fps))
+            film = self.films[id] = Film(path, open(path, fps))
         if film.failed or film.writer is None:
             return
         try:

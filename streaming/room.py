@@ -6,6 +6,7 @@ from collections import deque
 
 from unreel.streaming.backend import Backend, Made, Packet, Receipt
 from unreel.streaming.config import ServerConfig
+from unreel.streaming.present import manner
 from unreel.streaming.protocol import ControlStatus, ModelInfo, Stats
 from unreel.streaming.viewer import Viewer
 
@@ -17,7 +18,7 @@ class Room:
         self, id: str, key: str, watch: str, model: ModelInfo, backend: Backend, config: ServerConfig, now: float
     ) -> None:
         self.id, self.key, self.watch, self.model = id, key, watch, model
-        self.backend, self.config = backend, config
+        self.backend, self.config, self.manner = backend, config, manner(model.modality)
         self.owner: Viewer | None = None
         self.viewers: list[Viewer] = []
         self.rings: dict[str, deque[Packet]] = {}
@@ -101,7 +102,7 @@ class Room:
             if ring is None:
                 continue
             ring.append(packet)
-            self._trim(ring)
+            self._trim(ring, format)
             for viewer in self.viewers:
                 if viewer.format == format:
                     viewer.offer(ring)
@@ -131,9 +132,9 @@ class Room:
                 )  # fmt: skip
             )
 
-    def _trim(self, ring: deque[Packet]) -> None:
-        config = self.config
-        while len(ring) > config.ring or (len(ring) > 1 and sum(len(p.data) for p in ring) > config.ring_bytes):
+    def _trim(self, ring: deque[Packet], format: str) -> None:
+        most = self.manner.flow(format, 1, 1, self.config.ring)[2]
+        while len(ring) > most or (len(ring) > 1 and sum(len(p.data) for p in ring) > self.config.ring_bytes):
             ring.popleft()
 
     # ---- figures -------------------------------------------------------------------------------------------

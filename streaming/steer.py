@@ -39,7 +39,7 @@ def check_wire(kind: str, value: Any) -> None:
 
 def controls_of(conditions: Any, presets: Any) -> list[str]:
     """The control kinds that a model with these conditions and presets obeys."""
-    named = [wire for wire in ("action", "camera") if wire in conditions]
+    named = [wire for wire in ("action", "camera", "place", "view") if wire in conditions]
     named += ["prompt"] if "text" in conditions or "prompt" in conditions else []
     return [*named, *(["preset"] if presets else []), *ALWAYS]
 

@@ -1,7 +1,8 @@
 """The media thread: encodes what the engine made, while the engine makes the next. One for all models.
 
-Chunks of a session go through in order: encoded in every wanted format, delivered, then handed to the scribe for
-the recording. Its queue is bounded, so an engine that is faster than the encoders waits instead of piling up.
+Chunks of a session go through in order: its presenter says what each is in every wanted format, that is encoded and
+delivered, and what it adds to the film goes to the scribe. Its queue is bounded, so an engine that is faster than the
+encoders waits instead of piling up.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from unreel.engine.model import Model
 from unreel.engine.types import Event
 from unreel.streaming.backend import Ended, Made, Notice, Packet, Still
-from unreel.streaming.media import Encoder, open_encoder
-from unreel.streaming.protocol import Timing
+from unreel.streaming.media import Encoded, Encoder, open_encoder
+from unreel.streaming.present import Manner, Picture, Presenter, manner
+from unreel.streaming.protocol import Media, Timing
 from unreel.streaming.recording import Recordings
 from unreel.streaming.steer import wire_name
 
@@ -32,13 +33,13 @@ Open = Callable[[str, int, int, float], Encoder]
 class Desk:
     """What the studio keeps of one session."""
 
-    size: tuple[int, int]
+    manner: Manner
+    presenter: Presenter
     fps: float
     record: bool
     formats: frozenset[str] = frozenset()
     encoders: dict[str, Encoder] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
-    last: Event | None = None
 
 
 class Studio:
@@ -61,7 +62,8 @@ class Studio:
         self._thread.join()
 
     def open(self, id: str, model: Model, record: bool) -> None:
-        self.desks[id] = Desk(model.frame_size, model.fps, record)
+        kind = manner(model.card.modality)
+        self.desks[id] = Desk(kind, kind.presenter(model), model.fps, record)
 
     def want(self, id: str, formats: frozenset[str]) -> None:
         desk = self.desks.get(id)
@@ -100,16 +102,20 @@ class Studio:
 
     def _chunk(self, id: str, event: Event, context_bytes: int) -> None:
         desk = self.desks.get(id)
-        if desk is None or not event.final:
+        if desk is None:
             return
         began = time.perf_counter()
-        desk.last = event
+        desk.presenter.take(event)
+        film = desk.presenter.film()
         encoded = {}
         for format in set(desk.encoders) - desk.formats:
             del desk.encoders[format]  # whoever comes back to it begins with a key
         for format in desk.formats:
+            picture = desk.presenter.picture(format)
+            if picture is None:
+                continue
             try:
-                encoded[format] = self._encode(desk, format, event)
+                encoded[format] = (picture, *self._encode(desk, format, picture))
             except Exception:
                 log.exception("encoding %s failed twice", format)
                 self._end(id, "encoder", f"the picture could not be encoded as {format}")
@@ -121,26 +127,22 @@ class Studio:
             total_ms=round(event.timing.get("total", 0) * 1e3, 3),
         )
         applied = tuple((control.id, wire_name(control.kind)) for control in event.applied)
-        ids = tuple(control for control, _ in applied)
-        frames, chunk = len(event.payload), event.chunk.index
-        packets = {
-            format: Packet(event.seq, chunk, frames, e.key, e.data, e.sizes, ids, timing, media)
-            for format, (e, media) in encoded.items()
-        }
-        self.deliver(Made(id, event.seq, chunk, frames, applied, timing, packets, context_bytes))
-        if desk.record:
-            self.recordings.write(id, event.payload, desk.fps)
+        packets = {format: _packet(*made, tuple(c for c, _ in applied), timing) for format, made in encoded.items()}
+        frames = 0 if film is None else len(film)
+        self.deliver(Made(id, event.seq, event.chunk.index, frames, applied, timing, packets, context_bytes))
+        if desk.record and film is not None:
+            self.recordings.write(id, film, desk.fps, desk.manner.record)
 
-    def _encode(self, desk: Desk, format: str, event: Event) -> Any:
+    def _encode(self, desk: Desk, format: str, picture: Picture) -> tuple[Encoded, tuple[Media, bytes]]:
         """One chunk in one format. A broken encoder is replaced once: the new one begins with a key."""
         for attempt in (1, 2):
             try:
                 if format not in desk.encoders:
-                    desk.encoders[format] = self.encoders(format, *desk.size, desk.fps)
+                    desk.encoders[format] = self.encoders(format, *desk.presenter.size(format), desk.fps)
                 encoder = desk.encoders[format]
-                encoded = encoder.encode(event.payload, format in desk.keys)
+                encoded = encoder.encode(picture.frames, format in desk.keys)
                 desk.keys.discard(format)
-                return encoded, encoder.describe()
+                return encoded, desk.presenter.describe(*encoder.describe())
             except Exception:
                 desk.encoders.pop(format, None)
                 if attempt == 2:
@@ -150,14 +152,14 @@ class Studio:
 
     def _still(self, id: str, format: str) -> None:
         desk = self.desks.get(id)
-        if desk is None or desk.last is None or format == "fmp4":
+        if desk is None or format == "fmp4":
             return
-        event = desk.last
-        encoder = self.encoders(format, *desk.size, desk.fps)
-        e = encoder.encode(event.payload[-1:], True)
         zero = Timing(model_ms=0, decode_ms=0, encode_ms=0, total_ms=0)
-        packet = Packet(event.seq, event.chunk.index, 1, True, e.data, e.sizes, (), zero, encoder.describe())
-        self.deliver(Still(id, format, packet))
+        for picture in desk.presenter.stills(format):
+            encoder = self.encoders(format, *desk.presenter.size(format), desk.fps)
+            encoded = encoder.encode(picture.frames, True)
+            media = desk.presenter.describe(*encoder.describe())
+            self.deliver(Still(id, format, _packet(picture, encoded, media, (), zero)))
 
     def _end(self, id: str, why: str, message: str) -> None:
         desk = self.desks.pop(id, None)
@@ -172,3 +174,13 @@ class Studio:
             self.recordings.finish(id, tell)
         else:
             tell()
+
+
+def _packet(
+    picture: Picture, e: Encoded, media: tuple[Media, bytes], applied: tuple[str, ...], timing: Timing
+) -> Packet:
+    key = e.key if picture.key is None else picture.key
+    return Packet(
+        picture.seq, picture.chunk, len(picture.frames), key, e.data, e.sizes, applied, timing, media, picture.part,
+        picture.whole,
+    )  # fmt: skip

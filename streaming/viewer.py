@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import takewhile
 
 from unreel.streaming.backend import Packet
 from unreel.streaming.outbox import Outbox
@@ -46,10 +47,10 @@ class Viewer:
         newest = ring[-1].seq if ring else -1
         if last_seq is not None and ring and ring[0].seq <= last_seq + 1 <= newest + 1:
             self.cursor = last_seq + 1
-            self.patience = newest - last_seq
+            self.patience = len(_since(ring, self.cursor))
         else:
-            keys = [packet.seq for packet in ring if packet.key]
-            self.cursor = keys[-1] if keys and newest - keys[-1] < self.window else None
+            key = _whole_key(ring)
+            self.cursor = key if key is not None and len(_since(ring, key)) <= self.window else None
             self.replay_until = newest
         self.pump(ring)
 
@@ -61,7 +62,7 @@ class Viewer:
                 self.cursor = packet.seq
             else:
                 self.dropped += 1
-        behind = 0 if self.cursor is None else packet.seq + 1 - self.cursor
+        behind = 0 if self.cursor is None else len(_since(ring, self.cursor))
         self.patience = min(self.patience, behind)
         if self.credit <= 0 and behind > max(self.lag, self.patience):
             self.dropped += behind
@@ -82,21 +83,39 @@ class Viewer:
             self.dropped += ring[0].seq - self.cursor
             self.cursor = None
             return
-        for packet in ring:
-            if packet.seq >= self.cursor and self.credit > 0:
+        for packet in _since(ring, self.cursor):
+            if self.credit > 0:
                 self.send(packet)
 
     def send(self, packet: Packet) -> None:
-        media, init = packet.media
+        (media, init), part = packet.media, packet.part
         if media != self._media:
             self._media = media
             self.out.put(media, init or None)
         header = Chunk(
             seq=packet.seq, chunk=packet.chunk, frames=packet.frames, format=media.format, key=packet.key,
             replay=packet.seq <= self.replay_until, applied=list(packet.applied), sizes=list(packet.sizes),
-            bytes=len(packet.data), timing=packet.timing,
+            bytes=len(packet.data), timing=packet.timing, start=part.start, region=part.region, replaces=part.replaces,
+            rect=None if part.rect is None else list(part.rect), final=part.final,
+            camera=None if part.camera is None else list(part.camera),
         )  # fmt: skip
         self.out.put(header, packet.data)
         self.owed.append((packet.seq, len(packet.data)))
         self.sent_bytes += len(packet.data)
         self.cursor = packet.seq + 1
+
+
+def _since(ring: Sequence[Packet], seq: int) -> list[Packet]:
+    """The packets from ``seq`` on. Looked for from the end: most viewers are close to it."""
+    found = list(takewhile(lambda packet: packet.seq >= seq, reversed(ring)))
+    return found[::-1]
+
+
+def _whole_key(ring: Sequence[Packet]) -> int | None:
+    """Seq of the newest key from which on all parts of a window are in the ring."""
+    whole = False
+    for packet in reversed(ring):
+        whole = whole or packet.whole
+        if whole and packet.key:
+            return packet.seq
+    return None

@@ -16,6 +16,7 @@ from unreel.engine.model import Model
 from unreel.engine.session import Session
 from unreel.streaming.backend import Began, Notice, Position, Receipt, Refused, Start
 from unreel.streaming.pacing import StreamGate
+from unreel.streaming.present import manner
 from unreel.streaming.protocol import ModelInfo
 from unreel.streaming.steer import check_wire, controls_of, engine_name, steer
 from unreel.streaming.studio import Studio
@@ -25,13 +26,14 @@ log = logging.getLogger("unreel.streaming")
 
 def info_of(model: Model) -> ModelInfo:
     """What clients are told about a model."""
-    card = model.card
+    card, controls = model.card, model.controls
     clips = model.seeds.get("frames")
     return ModelInfo(
         name=model.name, description=card.description, actions=list(model.actions),
-        controls=controls_of(model.conditions, card.presets), presets=list(card.presets), steps=card.schedule.steps,
+        controls=controls_of(controls, card.presets), presets=list(card.presets), steps=card.schedule.steps,
         fps=model.fps, width=model.frame_size[1], height=model.frame_size[0],
         frames_per_chunk=model.frames_per_chunk, start_clips=0 if clips is None else len(clips),
+        modality=card.modality, places=list(getattr(controls.get("place"), "names", ())),
     )  # fmt: skip
 
 
@@ -53,6 +55,7 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.model, self.studio, self.deliver, self.clock, self.lead_s = model, studio, deliver, clock, lead_s
+        self.manner = manner(model.card.modality)
         self.batch = Batch(model, limits)
         self.seats: dict[str, Seat] = {}
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -104,7 +107,7 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            for _ in self.model.session(rewind=0).stream(chunks=2):
+            for _ in self.model.session(rewind=0).stream(chunks=2 * self.manner.chunks):
                 pass  # what is slow the first time is slow before anybody waits for it
         except Exception:
             log.exception("%s could not make its first chunks", self.model.name)
@@ -154,6 +157,8 @@ class Worker:
         session = self.model.session(**start.options)
         if start.prompt is not None:
             session.send(engine_name("prompt", session.conditions), start.prompt)
+        for kind, value in start.controls:
+            session.send(kind, value)
         return session
 
     def _control(self, id: str, control: str, kind: str, value: Any) -> None:

@@ -2,7 +2,8 @@
 
 import { Hud } from "./hud.js";
 import { Keys } from "./keys.js";
-import { Player, decodable } from "./player.js";
+import { STAGES } from "./stages.js";
+import { upload } from "./upload.js";
 import { Wire } from "./wire.js";
 
 const $ = (id) => document.getElementById(id);
@@ -14,6 +15,7 @@ const hud = new Hud();
 const ours = new Set(); // controls whose first picture is to be shown at once
 let token = query.get("token") ?? fragment.get("token") ?? store.getItem("token") ?? "";
 let formats = ["jpeg"];
+let stage = null; // what shows the pictures of the model's modality
 let models = [];
 let configured = null;
 let lastSeq = null;
@@ -22,20 +24,21 @@ let hiddenPause = false;
 let chunk = 0;
 let restart = null; // what to configure once the old session has said goodbye
 
-const player = new Player($("screen"), {
+const events = {
   acked: (seq) => wire.send({ type: "ack", seq }),
   shown: (header, first) => {
     hud.frame();
-    hud.picture(first ? header : { applied: [] }, player.drawn);
+    hud.picture(first ? header : { applied: [] }, stage.player.drawn);
     if (document.body.dataset.state === "open") setState("playing");
   },
-  failed: () => {
-    formats = ["jpeg"]; // this browser cannot decode it after all
+  failed: (error) => {
+    if (formats.length === 1) return over(`The picture cannot be shown: ${error.message}`);
+    formats = formats.slice(1); // this browser cannot decode it after all
     lastSeq = null;
-    player.reset();
+    stage.player.reset();
     wire.socket?.close();
   },
-});
+};
 
 const wire = new Wire(socketUrl(), { message: onMessage, state: onState });
 const keys = new Keys($("pad"), (action) => control("action", action));
@@ -48,6 +51,21 @@ function socketUrl() {
   return url.href;
 }
 
+function modalityOf(model) {
+  return model?.modality in STAGES ? model.modality : "video";
+}
+
+// Show the stage of a modality; it is made when first needed and kept.
+function enter(modality) {
+  const one = STAGES[modality];
+  one.stage ??= one.make(events, control);
+  if (stage !== one.stage) stage?.player.reset();
+  stage = one.stage;
+  document.body.dataset.modality = modality;
+  for (const other of Object.values(STAGES)) $(other.canvas).hidden = other !== one;
+  $("hint").textContent = one.hint;
+}
+
 function setState(state, text = "") {
   document.body.dataset.state = state;
   const words = { connecting: "Connecting", open: "Starting", playing: "Live", paused: "Paused", over: "Ended" };
@@ -58,7 +76,7 @@ function control(kind, value = null) {
   if (configured?.role !== "owner") return null;
   const id = wire.control(kind, value);
   hud.control(id);
-  ours.add(id);
+  if (kind !== "camera") ours.add(id); // a glance is no reason to skip frames
   return id;
 }
 
@@ -86,14 +104,14 @@ function onMessage(message, data) {
     },
     configured: () => onConfigured(message),
     media: () => {
-      player.configure(message);
+      stage.player.configure(message);
       hud.format(`${message.format} ${message.width}×${message.height}`);
     },
     chunk: () => {
       lastSeq = message.seq;
       chunk = message.chunk;
       const cut = message.applied.some((id) => ours.delete(id));
-      player.push(message, data, cut);
+      stage.player.push(message, data, cut);
     },
     control: () => onControl(message),
     forked: () => {
@@ -124,6 +142,14 @@ function onError(message) {
 
 function onConfigured(message) {
   configured = message;
+  if (message.role === "owner") store.setItem("session", JSON.stringify({ session: message.session, key: message.key }));
+  const modality = modalityOf(message.model);
+  if (document.body.dataset.modality !== modality) {
+    wire.close(); // another kind of picture than was thought: come back for it
+    start(wire.hello, modality);
+    return;
+  }
+  stage.configured(message.model);
   hud.veil("");
   document.body.dataset.role = message.role;
   document.body.dataset.session = message.session;
@@ -131,9 +157,11 @@ function onConfigured(message) {
   if (!message.paused) setState("open");
   keys.setActions(message.role === "owner" ? message.model.actions : []);
   $("prompt-form").hidden = !message.model.controls.includes("prompt");
+  $("place-form").hidden = !message.model.controls.includes("place");
+  $("view-form").hidden = !message.model.controls.includes("view");
+  $("place").replaceChildren(new Option("Any", ""), ...(message.model.places ?? []).map((name) => new Option(name, name)));
   $("model").value = message.model.name;
   if (message.role !== "owner") return;
-  store.setItem("session", JSON.stringify({ session: message.session, key: message.key }));
   $("download").hidden = !message.recording;
   const words = new URLSearchParams({ key: message.key, ...(token && { token }) });
   $("download").href = `${message.recording}?${words}`;
@@ -164,25 +192,28 @@ function wish() {
   };
 }
 
-function start(hello) {
+// What the hello asks for; its modality is known of a model, and guessed for sessions of others.
+async function start(hello, modality = modalityOf(models.find((model) => model.id === hello.model) ?? models[0])) {
   configured = null;
   lastSeq = null;
   paused = false;
   hud.veil("");
   setState("connecting");
+  enter(modality);
+  formats = query.get("format") && modality === "video" ? [query.get("format")] : await STAGES[modality].formats();
   wire.url = socketUrl();
   wire.resume = () => {
     const kept = JSON.parse(store.getItem("session") ?? "null");
-    if (hello.type === "watch" || !kept) return null;
+    if (hello.type === "watch" || !kept) return { ...hello, formats };
     return { type: "resume", ...kept, last_seq: lastSeq, formats };
   };
-  wire.open(hello);
+  wire.open({ ...hello, formats });
 }
 
-function newWorld(event) {
+function newWorld(event, more = {}) {
   event.preventDefault();
   store.removeItem("session");
-  const next = wish();
+  const next = { ...wish(), ...more };
   if (configured?.role === "owner" && wire.socket) {
     restart = next;
     wire.send({ type: "end" });
@@ -200,14 +231,22 @@ function showModel() {
 
 function wireButtons() {
   $("pause").onclick = () => control(paused ? "resume" : "pause");
-  $("step").onclick = () => control("step", 1);
+  $("step").onclick = () => control("step", stage.step);
   $("reset").onclick = () => control("reset");
   $("back").onclick = () => {
-    const { fps, frames_per_chunk: frames } = configured.model;
-    control("rewind", Math.max(0, chunk - Math.round((2 * fps) / frames)));
+    const to = stage.back(2, configured.model, chunk);
+    if (to !== null) control("rewind", to);
   };
   $("fork").onclick = () => control("fork");
-  $("world").onsubmit = newWorld;
+  $("world").onsubmit = (event) => newWorld(event);
+  $("view-form").onsubmit = async (event) => {
+    event.preventDefault();
+    $("view-send").disabled = true;
+    hud.status("Sending the picture");
+    await upload($("model").value, token).then((view) => newWorld(event, { view }), (error) => hud.status(error.message));
+    $("view-send").disabled = false;
+  };
+  $("place").onchange = () => $("place").value && control("place", $("place").value);
   $("model").onchange = showModel;
   $("preset").onchange = () => {
     if (configured && $("preset").value) control("preset", $("preset").value);
@@ -254,7 +293,6 @@ async function main() {
   models = await listModels();
   $("model").replaceChildren(...models.map((model) => new Option(model.id, model.id)));
   showModel();
-  formats = query.get("format") ? [query.get("format")] : await decodable();
   if (query.get("seed")) $("seed").value = query.get("seed");
   if (fragment.get("watch")) {
     start({ type: "watch", token: fragment.get("watch"), formats });

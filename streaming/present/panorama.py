@@ -1,0 +1,110 @@
+"""Panoramas: faces as they finish for those who can show a cube, whole equirectangular windows for everybody else.
+
+``jpeg`` and ``rgb`` carry every event as it is: a face, or the strip that replaces part of one. ``h264``, ``fmp4``
+and the recording get a window once its six faces will not change any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unreel.engine.types import Event
+from unreel.modalities.media.frames import Frames
+from unreel.modalities.media.mp4 import Mp4Writer
+from unreel.modalities.media.spherical import SphericalInfo, inject
+from unreel.modalities.media.writer import FrameWriter
+from unreel.modalities.panorama.cube import FACES
+from unreel.modalities.panorama.film import lay_out
+from unreel.streaming.backend import Part
+from unreel.streaming.present.base import Manner, Picture
+from unreel.streaming.protocol import Media
+
+SEAMS = 12  # each mends the rim of the face that was made first
+BY_FACE = ("jpeg", "rgb")
+
+
+class PanoramaPresenter:
+    """See ``Presenter``. Keeps the faces of the window under way, and those of the last whole one for stills."""
+
+    def __init__(self, model: Any) -> None:
+        self.height, self.width = model.frame_size
+        self.side = self.width // 4
+        self._start = -1
+        self._faces: dict[str, Frames] = {}  # of the window under way, (T, S, S, 3), strips patched in
+        self._final: set[str] = set()
+        self._seen: dict[str, Picture] = {}  # the newest picture of every face, of whatever window
+        self._event: Event | None = None
+        self._camera: tuple[float, ...] | None = None
+        self._key = self._whole = False
+        self._window: Frames | None = None
+
+    def take(self, event: Event) -> None:
+        patch, chunk, strip = event.payload, event.chunk, event.replaces is not None
+        self._event, self._window, before = event, None, self._whole
+        self._key = not strip and (chunk.start != self._start or patch.face in self._faces)
+        if self._key:
+            self._start, self._faces, self._final, before = chunk.start, {}, set(), False
+        if not strip:
+            self._faces[patch.face], self._camera = patch.frames.copy(), patch.camera
+        elif patch.face in self._faces:
+            patch.paint(self._faces[patch.face])
+        if patch.face in self._faces:
+            part = Part(chunk.start, patch.face, camera=self._camera)
+            self._seen[patch.face] = Picture(self._faces[patch.face], event.seq, chunk.index, part, key=True)
+        if event.final:
+            self._final.add(patch.face)
+        self._whole = len(self._final & set(self._faces)) == len(FACES)
+        if self._whole and not before:
+            self._window = equirectangular(self._faces, self.height)
+
+    def picture(self, format: str) -> Picture | None:
+        event = self._event
+        if event is None:
+            return None
+        patch, chunk = event.payload, event.chunk
+        if format not in BY_FACE:
+            part = Part(chunk.start, final=True, camera=self._camera)
+            return None if self._window is None else Picture(self._window, event.seq, chunk.index, part)
+        rect = None if event.replaces is None else (patch.top, patch.left, *patch.frames.shape[1:3])
+        part = Part(chunk.start, patch.face, event.replaces, rect, event.final, patch.camera)
+        return Picture(patch.frames, event.seq, chunk.index, part, self._key, self._whole)
+
+    def film(self) -> Frames | None:
+        return self._window
+
+    def stills(self, format: str) -> Sequence[Picture]:
+        seen = sorted(self._seen.values(), key=lambda one: one.seq)
+        if format in BY_FACE:
+            parts = [replace(one.part, start=self._start, final=True) for one in seen]  # one picture, whatever its age
+            return [replace(one, frames=one.frames[-1:], part=part) for one, part in zip(seen, parts, strict=True)]
+        if len(seen) < len(FACES):
+            return []
+        last = {face: one.frames[-1:] for face, one in self._seen.items()}
+        return [Picture(equirectangular(last, self.height), seen[-1].seq, seen[-1].chunk, Part(self._start))]
+
+    def size(self, format: str) -> tuple[int, int]:
+        return (self.side, self.side) if format in BY_FACE else (self.height, self.width)
+
+    def describe(self, media: Media, init: bytes) -> tuple[Media, bytes]:
+        if media.format in BY_FACE:
+            return media.model_copy(update={"layout": "cube"}), init
+        init = inject(init, SphericalInfo()) if init else init
+        return media.model_copy(update={"layout": "equirectangular", "bytes": len(init)}), init
+
+
+def equirectangular(faces: dict[str, Frames], height: int) -> Frames:
+    """Six faces, uint8 (T, S, S, 3) each, as frames (T, height, 2 height, 3)."""
+    return lay_out(np.stack([faces[face] for face in FACES]), "equirect", height)
+
+
+def record(path: Path, fps: float) -> FrameWriter:
+    """A film that players know to be a panorama, while it grows and afterwards."""
+    return Mp4Writer(path, fps, 1, spherical=SphericalInfo())
+
+
+PANORAMA = Manner(PanoramaPresenter, record, len(FACES), dict.fromkeys(BY_FACE, len(FACES) + SEAMS))

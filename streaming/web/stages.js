@@ -1,0 +1,33 @@
+// One stage per modality: what shows its pictures, and what the page has to know of it. Chosen here and nowhere else.
+
+import { PanoramaStage } from "./panorama.js";
+import { Player, decodable } from "./player.js";
+
+class VideoStage {
+  constructor(events) {
+    this.player = new Player(document.getElementById("screen"), events);
+    this.step = 1;
+  }
+
+  configured() {}
+
+  // The chunk to rewind to for the picture of `seconds` ago.
+  back(seconds, { fps, frames_per_chunk: frames }, chunk) {
+    return Math.max(0, chunk - Math.round((seconds * fps) / frames));
+  }
+}
+
+export const STAGES = {
+  video: {
+    canvas: "screen",
+    hint: "W A S D or arrows to move, P to pause.",
+    formats: decodable,
+    make: (events) => new VideoStage(events),
+  },
+  panorama: {
+    canvas: "pano",
+    hint: "Drag or arrows to turn, wheel or + and − to zoom, Home to look ahead, P to pause.",
+    formats: async () => ["jpeg"],
+    make: (events, control) => new PanoramaStage(events, control),
+  },
+};
