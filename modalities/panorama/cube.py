@@ -77,6 +77,14 @@ def pad_faces(faces_T6CSS: Tensor, pad: int) -> Tensor:
     return padded.unflatten(2, (6, canvas, canvas)).transpose(1, 2)
 
 
+def pad_face(faces_T6CSS: Tensor, face: str, pad: int) -> Tensor:
+    """One of the canvases of `pad_faces`, (T, C, S + 2 pad, S + 2 pad), at a sixth of the work."""
+    canvas = faces_T6CSS.shape[-1] + 2 * pad
+    source = _padded_from(faces_T6CSS.shape[-1], pad).unflatten(0, (6, -1))[FACES.index(face)]
+    flat = faces_T6CSS.transpose(1, 2).flatten(2)
+    return flat.index_select(2, source.to(flat.device)).unflatten(2, (canvas, canvas))
+
+
 def crop_faces(canvases_T6CPP: Tensor, pad: int) -> Tensor:
     """The faces in the middle of padded canvases; a view of the same memory."""
     stop = canvases_T6CPP.shape[-1] - pad

@@ -23,7 +23,18 @@ import torch
 from torch import Tensor
 
 from unreel.engine.errors import UserError
-from unreel.modalities.panorama.cube import EDGES, FACES, NEIGHBOURS, axes, centres, crop_faces, pad_faces, points, rays
+from unreel.modalities.panorama.cube import (
+    EDGES,
+    FACES,
+    NEIGHBOURS,
+    axes,
+    centres,
+    crop_faces,
+    pad_face,
+    pad_faces,
+    points,
+    rays,
+)
 from unreel.modalities.panorama.sampler import atlas, atlas_grid, resize, sample, shrink
 
 __all__ = [
@@ -36,6 +47,7 @@ __all__ = [
     "erp_from_faces",
     "faces_from_erp",
     "faces_from_view",
+    "pad_face",
     "pad_faces",
     "rays",
     "sample_erp",
