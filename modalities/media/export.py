@@ -14,6 +14,7 @@ from unreel.engine.errors import UserError
 from unreel.modalities.media.frames import Frames
 from unreel.modalities.media.images import GifWriter, PngWriter, WebpWriter
 from unreel.modalities.media.mp4 import Mp4Writer
+from unreel.modalities.media.projection import SphericalInfo
 from unreel.modalities.media.webm import WebmWriter
 from unreel.modalities.media.writer import FrameWriter
 
@@ -29,15 +30,20 @@ class Exported:
     seconds: float
 
 
-def open_exporter(path: str | os.PathLike[str], fps: float, scale: int | None = None) -> FrameWriter:
+def open_exporter(
+    path: str | os.PathLike[str], fps: float, scale: int | None = None, spherical: SphericalInfo | None = None
+) -> FrameWriter:
     """A writer for ``path``: .mp4 (.m4v, .mov), .webm, .gif, .webp or .png, the last for one file per frame.
 
     ``scale`` enlarges by a whole factor; None enlarges small frames to 384 pixels or more in height (not PNG).
+    ``spherical`` is written into MP4 and WebM; the other formats have no place for it.
     Raises UserError at once for a suffix it does not know and a place it cannot write to.
     """
     suffix = Path(path).suffix.lower()
     for writer in WRITERS:
         if suffix in writer.suffixes:
+            if spherical is not None and issubclass(writer, Mp4Writer):
+                return writer(path, fps, scale, spherical=spherical)
             return writer(path, fps, scale)
     known = ", ".join(name for writer in WRITERS for name in writer.suffixes)
     raise UserError(f"cannot write {path}: the file name must end in one of {known}")

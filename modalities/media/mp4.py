@@ -9,6 +9,7 @@ copies the packets into a plain MP4 with its index in front (it starts at once i
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -34,8 +35,9 @@ class Mp4Writer(FrameWriter):
     Encoding uses one thread: it takes about a millisecond per frame and the cores belong to the model.
     """
 
-    suffixes = (".mp4", ".m4v", ".mov")
-    codec, encoder = "libx264", ENCODER
+    suffixes: tuple[str, ...] = (".mp4", ".m4v", ".mov")
+    codec: str = "libx264"
+    encoder: Mapping[str, str] = ENCODER
 
     def __init__(
         self,

@@ -77,7 +77,9 @@ def from_xml(text: str) -> SphericalInfo | None:
     return SphericalInfo(
         fields.get("ProjectionType", "unknown").lower(),
         stereo if stereo in STEREO else "custom",
-        *(_number(fields.get(f"InitialView{name}Degrees", "")) for name in ("Heading", "Pitch", "Roll")),
+        _number(fields.get("InitialViewHeadingDegrees", "")),
+        _number(fields.get("InitialViewPitchDegrees", "")),
+        _number(fields.get("InitialViewRollDegrees", "")),
         source=fields.get("StitchingSoftware", ""),
         versions=(1,),
     )
@@ -104,12 +106,12 @@ def from_boxes(entry: Box) -> SphericalInfo | None:
     if sphere is None:
         return None
     header, pose, projection = sphere.find(b"svhd"), sphere.find(b"proj", b"prhd"), sphere.find(b"proj")
-    angles = struct.unpack_from(">3i", pose.data, FULL) if pose else (0, 0, 0)
+    yaw, pitch, roll = struct.unpack_from(">3i", pose.data, FULL) if pose else (0, 0, 0)
     kind = next((box for box in projection.children if box.kind in PROJECTIONS_MP4), None) if projection else None
     info = SphericalInfo(
         PROJECTIONS_MP4[kind.kind] if kind else "unknown",
         _at(STEREO, struct.unpack_from(">B", stereo.data, FULL)[0], "custom") if stereo else "mono",
-        *(angle / 65536 for angle in angles),
+        *(yaw / 65536, pitch / 65536, roll / 65536),
         source=header.data[FULL:].rstrip(b"\0").decode(errors="replace") if header else "",
         versions=(2,),
     )

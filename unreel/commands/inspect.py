@@ -34,8 +34,8 @@ def inspect(
     Example:  unreel inspect pano.mp4
     """
     if Path(model).suffix.lower() in FILMS and not Path(model).is_dir():
-        facts = film_facts(model)
-        print(json.dumps(facts, indent=2) if as_json else "\n".join(film_lines(model, facts)))
+        film = film_facts(model)
+        print(json.dumps(film, indent=2) if as_json else "\n".join(film_lines(model, film)))
         return
     if (facts := published_facts(model)) is not None:
         print(json.dumps(facts, indent=2) if as_json else told(facts))
