@@ -53,7 +53,8 @@ def points(size: int) -> Tensor:
     with torch.inference_mode(False), torch.no_grad():
         forward, right, down = axes()[:, :, None, None].unbind(1)
         across = centres(size)
-        return forward + across[None, :, None] * right + across[:, None, None] * down
+        surface: Tensor = forward + across[None, :, None] * right + across[:, None, None] * down
+        return surface
 
 
 @lru_cache(maxsize=16)
@@ -74,15 +75,15 @@ def pad_faces(faces_T6CSS: Tensor, pad: int) -> Tensor:
     canvas = size + 2 * pad
     flat = faces_T6CSS.transpose(1, 2).flatten(2)
     padded = flat.index_select(2, _padded_from(size, pad).to(flat.device))
-    return padded.unflatten(2, (6, canvas, canvas)).transpose(1, 2)
+    return padded.reshape(*flat.shape[:2], 6, canvas, canvas).transpose(1, 2)
 
 
 def pad_face(faces_T6CSS: Tensor, face: str, pad: int) -> Tensor:
     """One of the canvases of `pad_faces`, (T, C, S + 2 pad, S + 2 pad), at a sixth of the work."""
     canvas = faces_T6CSS.shape[-1] + 2 * pad
-    source = _padded_from(faces_T6CSS.shape[-1], pad).unflatten(0, (6, -1))[FACES.index(face)]
+    source = _padded_from(faces_T6CSS.shape[-1], pad).reshape(6, -1)[FACES.index(face)]
     flat = faces_T6CSS.transpose(1, 2).flatten(2)
-    return flat.index_select(2, source.to(flat.device)).unflatten(2, (canvas, canvas))
+    return flat.index_select(2, source.to(flat.device)).reshape(*flat.shape[:2], canvas, canvas)
 
 
 def crop_faces(canvases_T6CPP: Tensor, pad: int) -> Tensor:

@@ -189,7 +189,8 @@ def _shrink_faces(faces_T6CSS: Tensor, size: int) -> Tensor:
     """Faces of at most ``size`` pixels."""
     if faces_T6CSS.shape[-1] <= size:
         return faces_T6CSS
-    return shrink(faces_T6CSS.flatten(0, 1), faces_T6CSS.shape[-1] / size).unflatten(0, (-1, 6))
+    small = shrink(faces_T6CSS.flatten(0, 1), faces_T6CSS.shape[-1] / size)
+    return small.reshape(*faces_T6CSS.shape[:3], *small.shape[-2:])
 
 
 def _shrink_erp(erp_TCHW: Tensor, height: int) -> Tensor:

@@ -119,7 +119,7 @@ def _faces_in_eac(size: int, height: int) -> Tensor:
                 left = EAC_BORDER + (column + (u + 1) / 2) * (width - 2 * EAC_BORDER) / 3
                 top = EAC_BORDER + (v + 1) / 2 * (tall - 2 * EAC_BORDER)
                 grids.append(torch.stack([2 * left / width - 1, 2 * top / tall - 1], dim=-1))
-        return torch.cat(grids).unflatten(0, (2, 3 * size)).float()
+        return torch.cat(grids).reshape(2, 3 * size, size, 2).float()
 
 
 def _tan(share: Tensor) -> Tensor:

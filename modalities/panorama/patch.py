@@ -28,7 +28,7 @@ class FacePatch:
     def __post_init__(self) -> None:
         if self.face not in FACES or len(self.face) != 1:
             raise UserError(f"a face is one of {', '.join(FACES)}, got {self.face!r}")
-        shape = getattr(self.frames, "shape", ())
+        shape: tuple[int, ...] = tuple(getattr(self.frames, "shape", ()))
         if len(shape) != 4 or shape[3] != 3 or 0 in shape or self.frames.dtype != np.uint8:
             raise UserError(f"a patch is uint8 frames (time, height, width, 3), got {shape} of {_dtype(self.frames)}")
         if self.top < 0 or self.left < 0:

@@ -18,7 +18,7 @@ def sample(picture_TCHW: Tensor, grid_HW2: Tensor) -> Tensor:
     flat = picture_TCHW.to(dtype).flatten(0, 1)[None]
     grid = grid_HW2.to(flat)[None]
     sampled = functional.grid_sample(flat, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return sampled[0].unflatten(0, picture_TCHW.shape[:2]).to(picture_TCHW.dtype)
+    return sampled.reshape(*picture_TCHW.shape[:2], *grid_HW2.shape[:2]).to(picture_TCHW.dtype)
 
 
 def atlas(faces_T6CSS: Tensor) -> Tensor:

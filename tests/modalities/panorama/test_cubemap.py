@@ -209,7 +209,7 @@ def test_one_face_can_be_padded_alone() -> None:
 
 
 def test_no_line_at_the_borders_of_faces() -> None:
-    """A smooth world stays smooth. Were the borders repeated instead, bends would be 4 and 6 times the picture's own."""
+    """A smooth world stays smooth; with repeated borders, bends are 4 and 6 times the picture's own."""
     made = erp_from_faces(smooth_faces(64), 128)[0]
     truth = smooth_erp(128)[0]
     assert float((made - truth).abs().max()) < 0.004
