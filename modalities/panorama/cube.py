@@ -62,7 +62,8 @@ def rays(face: str, size: int) -> Tensor:
     """Unit directions in the world through the pixel centres of a face: (size, size, 3), float32. Shared: read only."""
     with torch.inference_mode(False), torch.no_grad():
         directions = points(size)[FACES.index(face)]
-        return (directions / directions.norm(dim=-1, keepdim=True)).float()
+        unit: Tensor = (directions / directions.norm(dim=-1, keepdim=True)).float()
+        return unit
 
 
 def pad_faces(faces_T6CSS: Tensor, pad: int) -> Tensor:

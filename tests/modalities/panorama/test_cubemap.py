@@ -7,19 +7,15 @@ import math
 import pytest
 import torch
 from torch import Tensor
+from worlds import camera, psnr, smooth_erp, smooth_faces
 
 from unreel.engine.errors import UserError
 from unreel.modalities.panorama.cubemap import (
-    EDGES,
     FACES,
-    NEIGHBOURS,
-    axes,
     camera_to_world,
-    crop_faces,
     erp_from_faces,
     faces_from_erp,
     faces_from_view,
-    pad_face,
     pad_faces,
     rays,
     view_from_erp,
@@ -39,55 +35,7 @@ def marked_faces(size: int) -> Tensor:
     return faces[None]
 
 
-def smooth(directions: Tensor) -> Tensor:
-    """A smooth colour for every direction on the sphere: (..., 3) to (3, ...), 0..1."""
-    x, y, z = directions.double().unbind(-1)
-    red = torch.sin(3 * x + 1) * torch.cos(2 * y)
-    green = torch.sin(4 * z + 2 * x) * torch.cos(y - 1)
-    blue = torch.cos(3 * y + 2 * z) * torch.sin(2 * x - z)
-    return (torch.stack([red, green, blue]) / 2 + 0.5).float()
-
-
-def smooth_faces(size: int) -> Tensor:
-    return torch.stack([smooth(rays(face, size)) for face in FACES])[None]
-
-
-def smooth_erp(height: int) -> Tensor:
-    yaw = ((torch.arange(2 * height) + 0.5) / height - 1) * math.pi
-    pitch = (0.5 - (torch.arange(height)[:, None] + 0.5) / height) * math.pi
-    parts = (-pitch.cos() * yaw.sin(), pitch.sin().expand(-1, 2 * height), pitch.cos() * yaw.cos())
-    return smooth(torch.stack(parts, dim=-1))[None]
-
-
-def psnr(a: Tensor, b: Tensor) -> float:
-    return -10 * math.log10(max(float(((a - b) ** 2).mean()), 1e-12))
-
-
-def camera(roll: float = 0, pitch: float = 0, yaw: float = 0, fov: float = 90) -> Tensor:
-    return torch.tensor([[roll, pitch, yaw, fov]], dtype=torch.float32)
-
-
-def border(picture_SS: Tensor, edge: str) -> Tensor:
-    """A face's outermost line along an edge, from the left or from the top: picture (S, S, ...)."""
-    return {"top": picture_SS[0], "bottom": picture_SS[-1], "left": picture_SS[:, 0], "right": picture_SS[:, -1]}[edge]
-
-
 # --- The convention.
-
-
-def test_faces_look_where_their_names_say() -> None:
-    forward, up, right = torch.tensor([0, 0, 1.0]), torch.tensor([0, 1.0, 0]), torch.tensor([-1.0, 0, 0])
-    looks = dict(zip(FACES, (forward, right, -forward, -right, up, -up), strict=True))
-    for face in FACES:
-        directions = rays(face, 9)
-        assert torch.allclose(directions.norm(dim=-1), torch.ones(9, 9))
-        assert torch.allclose(directions[4, 4], looks[face])
-        assert (directions @ looks[face] >= 1 / math.sqrt(3) - 1e-6).all()
-
-
-def test_faces_are_seen_from_inside_and_not_mirrored() -> None:
-    for forward, right, down in axes():
-        assert torch.equal(torch.linalg.cross(right, down), forward)
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -137,75 +85,6 @@ def test_turns_go_the_way_they_are_named() -> None:
     alone = [camera_to_world(camera(**one)[0]) for one in ({"yaw": 60}, {"pitch": 40}, {"roll": 20})]
     assert torch.allclose(mixed, alone[0] @ alone[1] @ alone[2], atol=1e-6)
     assert torch.allclose(mixed @ mixed.T, torch.eye(3), atol=1e-6)
-
-
-# --- Seams.
-
-
-def test_the_edge_table_is_what_the_rays_say() -> None:
-    """Derived anew: the neighbour whose border pixels lie nearest, and the turn that lays them beside the face."""
-    size = 8
-    every = {face: rays(face, size) for face in FACES}
-    for face in FACES:
-        for edge, opposite in zip(EDGES, ("bottom", "left", "top", "right"), strict=True):
-            mine = border(every[face], edge)
-            found = [
-                (other, turns)
-                for other in FACES
-                for turns in (-1, 0, 1, 2)
-                if other != face
-                and bool(((border(every[other].rot90(turns), opposite) - mine).norm(dim=-1) < 2.5 / size).all())
-            ]
-            other, its_edge, turns = NEIGHBOURS[face][edge]
-            assert found == [(other, turns)]
-            assert NEIGHBOURS[other][its_edge][:2] == (face, edge)
-            assert (NEIGHBOURS[other][its_edge][2] + turns) % 4 == 0
-
-
-def test_padding_continues_the_world_across_all_edges() -> None:
-    """Directions are padded like pictures: they must go on, across every edge, in steps of about a pixel."""
-    size, pad = 32, 4
-    directions = torch.stack([rays(face, size) for face in FACES]).permute(0, 3, 1, 2)[None]
-    canvas = pad_faces(directions, pad)[0].permute(0, 2, 3, 1)
-    inner = slice(pad, pad + size)
-    for index in range(6):
-        for lines in (canvas[index, :, inner], canvas[index, inner].transpose(0, 1)):
-            steps = (lines[1:] - lines[:-1]).norm(dim=-1) * size
-            assert float(steps.min()) > 0.6
-            assert float(steps.max()) < 2.05
-    assert torch.equal(crop_faces(canvas.permute(0, 3, 1, 2)[None], pad), directions)
-
-
-@pytest.mark.parametrize(("face", "edge"), [(face, edge) for face in FACES for edge in EDGES])
-def test_padding_is_the_neighbours_own_pixels(face: str, edge: str) -> None:
-    size, pad = 16, 3
-    faces = torch.arange(6 * size * size).reshape(1, 6, 1, size, size)
-    canvas = pad_faces(faces, pad)[0, FACES.index(face), 0]
-    other, its_edge, turns = NEIGHBOURS[face][edge]
-    theirs = faces[0, FACES.index(other), 0].rot90(turns)
-    inner = slice(pad, pad + size)
-    strip, expected = {
-        "top": (canvas[:pad, inner], theirs[-pad:]),
-        "bottom": (canvas[-pad:, inner], theirs[:pad]),
-        "left": (canvas[inner, :pad], theirs[:, -pad:]),
-        "right": (canvas[inner, -pad:], theirs[:, :pad]),
-    }[edge]
-    assert torch.equal(strip, expected)
-    assert set(border(faces[0, FACES.index(other), 0], its_edge).tolist()) <= set(strip.flatten().tolist())
-
-
-def test_corners_repeat_the_nearest_pixel_of_the_strips() -> None:
-    canvas = pad_faces(torch.arange(6 * 64).reshape(1, 6, 1, 8, 8), 3)[0, 0, 0]
-    assert canvas[2, 0] == canvas[3, 0]  # next to the left strip
-    assert canvas[0, 2] == canvas[0, 3]  # next to the top strip
-    assert canvas[1, 9 + 3] == canvas[1, 10]  # a tie goes to the top strip
-    assert canvas[-1, -2] == canvas[-1, 10]
-
-
-def test_one_face_can_be_padded_alone() -> None:
-    faces = torch.rand(2, 6, 3, 8, 8)
-    for index, face in enumerate(FACES):
-        assert torch.equal(pad_face(faces, face, 3), pad_faces(faces, 3)[:, index])
 
 
 def test_no_line_at_the_borders_of_faces() -> None:
@@ -380,5 +259,3 @@ def test_errors_say_what_came() -> None:
             faces_from_view(torch.zeros(1, 3, 8, 8), camera(fov=fov), 8)
     with pytest.raises(UserError, match="each of 2 frames"):
         view_from_faces(torch.zeros(2, 6, 3, 8, 8), camera(), 8, 8)
-    with pytest.raises(UserError, match="padding must be"):
-        pad_faces(torch.zeros(1, 6, 1, 4, 4), 5)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import combinations, permutations
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,7 +11,6 @@ from torch import Tensor
 from unreel.engine.errors import UserError
 from unreel.modalities.panorama import seams
 from unreel.modalities.panorama.cubemap import FACES, NEIGHBOURS, crop_faces, pad_faces, rays
-from unreel.modalities.panorama.patch import FacePatch
 from unreel.modalities.panorama.seams import blend, changed, is_settled, share
 
 SIZE, PAD = 32, 4
@@ -128,35 +126,3 @@ def test_a_face_is_settled_with_its_last_neighbour() -> None:
 def test_strips_may_not_overlap_their_opposites() -> None:
     with pytest.raises(UserError, match="at most 4"):
         blend("F", {"F": torch.zeros(1, 3, 18, 18)}, 5)
-
-
-# --- The patch an event carries.
-
-
-def test_a_patch_knows_its_place() -> None:
-    strip = FacePatch("U", np.full((4, 8, 128, 3), 7, np.uint8), top=120)
-    strip.check(128)
-    assert (strip.height, strip.width, strip.is_whole(128)) == (8, 128, False)
-    face = np.zeros((4, 128, 128, 3), np.uint8)
-    assert FacePatch("U", face).is_whole(128)
-    strip.paint(face)
-    assert face[:, 120:].min() == 7
-    assert face[:, :120].max() == 0
-    with pytest.raises(UserError, match="128x8 pixels at row 120, column 0 does not fit a face of 64x64"):
-        strip.check(64)
-
-
-@pytest.mark.parametrize(
-    ("face", "frames", "top", "says"),
-    [
-        ("X", np.zeros((1, 4, 4, 3), np.uint8), 0, "one of F, R"),
-        ("FR", np.zeros((1, 4, 4, 3), np.uint8), 0, "one of F, R"),
-        ("F", np.zeros((4, 4, 3), np.uint8), 0, "time, height, width, 3"),
-        ("F", np.zeros((1, 4, 4, 3), np.float32), 0, "float32"),
-        ("F", np.zeros((0, 4, 4, 3), np.uint8), 0, "uint8 frames"),
-        ("F", np.zeros((1, 4, 4, 3), np.uint8), -1, "top -1"),
-    ],
-)
-def test_a_wrong_patch_is_refused(face: str, frames: np.ndarray, top: int, says: str) -> None:
-    with pytest.raises(UserError, match=says):
-        FacePatch(face, frames, top)

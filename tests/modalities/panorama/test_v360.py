@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from worlds import psnr, smooth_erp
 
 from unreel.modalities.panorama.cubemap import (
     FACES,
@@ -52,21 +53,9 @@ def v360(picture_CHW: Tensor, options: str) -> Tensor:
     return torch.from_numpy(made.to_ndarray(format="rgb24")).permute(2, 0, 1).float() / 255
 
 
-def psnr(a: Tensor, b: Tensor) -> float:
-    assert a.shape == b.shape
-    return -10 * math.log10(max(float(((a - b) ** 2).mean()), 1e-12))
-
-
 @pytest.fixture(scope="module")
 def erp() -> Tensor:
-    """A smooth world (1, 3, 256, 512) that no turn or flip leaves alike."""
-    height = 2 * SIZE
-    yaw = ((torch.arange(2 * height) + 0.5) / height - 1) * math.pi
-    pitch = (0.5 - (torch.arange(height)[:, None] + 0.5) / height) * math.pi
-    x, y, z = -pitch.cos() * yaw.sin(), pitch.sin().expand(-1, 2 * height), pitch.cos() * yaw.cos()
-    colours = [torch.sin(3 * x + 1) * torch.cos(2 * y), torch.sin(4 * z + 2 * x) * torch.cos(y - 1)]
-    colours.append(torch.cos(3 * y + 2 * z) * torch.sin(2 * x - z))
-    return (torch.stack(colours) / 2 + 0.5)[None].float()
+    return smooth_erp(2 * SIZE)
 
 
 @pytest.fixture(scope="module")
