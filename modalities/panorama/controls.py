@@ -17,13 +17,14 @@ from torch import Tensor
 from unreel.engine.errors import UserError
 from unreel.engine.types import Chunk
 from unreel.modalities.panorama.cube import FACES, axes
+from unreel.modalities.panorama.view import shares
 
 
 class ViewControl:
     """What is known of the world: frames and the cameras that took them."""
 
     def check(self, value: Any) -> dict[str, Tensor] | None:
-        """The view as tensors; None takes it away.
+        """The view as tensors, with the ``shares`` (N, 6) of the faces that each frame covers; None takes it away.
 
         Raises:
             UserError: something else than frames and cameras, or counts that do not fit.
@@ -47,7 +48,8 @@ class ViewControl:
         if len(cameras) not in (1, len(frames_NHWC)):
             raise UserError(f"a view has one camera per frame, or one for all: {len(frames_NHWC)} frames came with "
                             f"{len(cameras)} cameras")  # fmt: skip
-        return {"frames": frames_NHWC, "cameras": cameras.expand(len(frames_NHWC), 4).contiguous()}
+        cameras = cameras.expand(len(frames_NHWC), 4).contiguous()
+        return {"frames": frames_NHWC, "cameras": cameras, "shares": shares(cameras, *frames_NHWC.shape[1:3])}
 
 
 class GazeControl:

@@ -25,7 +25,7 @@ from unreel.engine.types import Chunk
 from unreel.modalities.panorama.controls import GazeControl, ViewControl, faced
 from unreel.modalities.panorama.cube import FACES
 from unreel.modalities.panorama.surround import around, beside
-from unreel.modalities.panorama.view import Seen, look
+from unreel.modalities.panorama.view import Seen, ahead, look
 
 GIVEN = "*"  # ends the region of a chunk that is given: "F*"
 
@@ -34,8 +34,9 @@ GIVEN = "*"  # ends the region of a chunk that is given: "F*"
 class CubePlan:
     """``frames`` a window; faces of ``size`` pixels, on a canvas with ``pad`` more on every side, folded by ``fold``.
 
-    ``sparse`` is what the class's module says; without it everything sees all that came before. A fragment of the next
-    window is looked at if the view covers ``future`` of the face. ``length`` counts faces: whole windows are made.
+    ``sparse`` is what the class's module says; without it everything sees all that came before. Of every face, the
+    nearest of the next ``lookahead`` windows in which the view covers ``future`` of it is looked at (and stands one
+    window ahead, however far it is). ``length`` counts faces: whole windows are made.
     """
 
     frames: int = 4
@@ -44,6 +45,7 @@ class CubePlan:
     fold: int = 4
     sparse: bool = True
     future: float = 0.1
+    lookahead: int = 64
     length: int | None = None
 
     controls: ClassVar[Mapping[str, Any]] = {"view": ViewControl(), "camera": GazeControl()}
@@ -83,24 +85,24 @@ class CubePlan:
         return Chunk(index, window * self.frames, self.frames, self.shape, FACES[0])
 
     def decide(self, index: int, route: Memory, held: Mapping[str, Held]) -> Memory:
-        """What is given of this window and the next, then the six faces in their order."""
+        """What is given of this window and of those to come, then the six faces in their order."""
         window = route["window"] + 1 if route else 0
         start, view = window * self.frames, held.get("view")
-        now, ahead = (look(view, start + n * self.frames, self.frames, self.size, self.pad) for n in (0, 1))
-        gaze = held["camera"].value if "camera" in held else None
-        source = -1 if view is None or view.value is None else view.since
-        known = set(route["ahead"]) if route and route["source"] == source else set()
-        fresh = [face for face in FACES if now.covers(face) > 0 and face not in known]
-        fragments = [face for face in FACES if ahead.covers(face) >= self.future]
-        order = self.order(now, gaze)
-        regions = [(start, face + GIVEN) for face in fresh]
+        now = self._look(view, start)
+        coming = ahead(view, start, self.frames, self.lookahead, self.future)
+        later = {first: self._look(view, first).canvas for first in set(coming.values())}
+        fragments = {face: later[first][FACES.index(face)] for face, first in coming.items()}  # type: ignore[index]
+        order = self.order(now, held["camera"].value if "camera" in held else None)
+        regions = [(start, face + GIVEN) for face in FACES if now.covers(face) > 0]
         regions += [(start + self.frames, face + GIVEN) for face in fragments]
         regions += [(start, face) for face in order]
-        before = route["order"] if route else ""
         return {
-            "first": index, "window": window, "regions": regions, "order": order, "before": before, "fresh": fresh,
-            "ahead": fragments, "source": source, "now": now.canvas, "next": ahead.canvas, "pose": now.pose,
+            "first": index, "window": window, "regions": regions, "order": order, "before": route.get("order", ""),
+            "view": now.canvas, "fragments": fragments, "pose": now.pose,
         }  # fmt: skip
+
+    def _look(self, view: Held | None, start: int) -> Seen:
+        return look(view, start, self.frames, self.size, self.pad)
 
     @staticmethod
     def order(seen: Seen, gaze: list[float] | None) -> str:
@@ -126,28 +128,30 @@ class CubePlan:
         return bool(order.index(face) >= order.index(chunk.region))
 
     def stale(self, chunk: Chunk, route: Memory) -> bool:
-        """Given chunks of windows gone by, and those ahead of time that another view has overtaken."""
-        if not chunk.given:
-            return False
-        start = route["window"] * self.frames
-        overtaken = chunk.start == start and chunk.index < route["first"] and chunk.region[0] in route["fresh"]
-        return chunk.start < start or overtaken
+        """What was given for a window gone by; the next one is given anew what is still to come."""
+        return chunk.given and chunk.index < route["first"]
 
     # ---- what is told ------------------------------------------------------------------------------------
 
     def told(self, chunk: Chunk, route: Memory, past: Mapping[int, Past]) -> dict[str, Tensor]:
         """``face``, ``view`` and ``around`` (T, 4, P, P) as the network takes them, and the view's ``pose`` (5,)."""
         number = FACES.index(chunk.region[0])
-        canvas = route["now"] if chunk.start == route["window"] * self.frames else route["next"]
         side = self.size + 2 * self.pad
         blank = torch.zeros(self.frames, 4, side, side, dtype=torch.float16)
         made = blank if chunk.given else around(chunk, past, self.size, self.pad, self.fold).half()
         return {
             "face": torch.tensor(number + len(FACES) * chunk.given),
-            "view": blank if canvas is None else canvas[number],
+            "view": self._view(chunk, route, blank),
             "around": made,
             "pose": route["pose"],
         }
+
+    def _view(self, chunk: Chunk, route: Memory, blank: Tensor) -> Tensor:
+        canvas: Tensor | None = route["view"]
+        if chunk.start > route["window"] * self.frames:
+            fragment: Tensor = route["fragments"][chunk.region[0]]
+            return fragment
+        return blank if canvas is None else canvas[FACES.index(chunk.region[0])]
 
     def given(self, chunk: Chunk, told: Mapping[str, Tensor]) -> Tensor:
         """The folded view of the face; 0 where nothing is known."""

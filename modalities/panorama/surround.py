@@ -10,7 +10,7 @@ from torch.nn.functional import pixel_shuffle
 
 from unreel.engine.state import Past
 from unreel.engine.types import Chunk
-from unreel.modalities.panorama.cube import FACES, NEIGHBOURS, pad_faces
+from unreel.modalities.panorama.cube import FACES, NEIGHBOURS, pad_face
 
 PRESENT, BEFORE = 1.0, 0.5  # what the mask says of pixels of this window, and of the last frame of the one before
 
@@ -41,7 +41,7 @@ def around(chunk: Chunk, past: Mapping[int, Past], size: int, pad: int, fold: in
                 own = last
             elif not bool(faces[0, FACES.index(face), 3, 0, 0]):
                 faces[:, FACES.index(face)] = last
-    canvas = pad_faces(faces, pad)[:, FACES.index(chunk.region)]
+    canvas = pad_face(faces, chunk.region, pad)
     canvas[..., pad : pad + size, pad : pad + size] = own
     return canvas
 
