@@ -24,6 +24,7 @@ from unreel.engine.state import Held, Past
 from unreel.engine.types import Chunk
 from unreel.modalities.panorama.controls import GazeControl, ViewControl, faced
 from unreel.modalities.panorama.cube import FACES
+from unreel.modalities.panorama.draft import draft, drafted
 from unreel.modalities.panorama.surround import around, beside
 from unreel.modalities.panorama.view import Seen, ahead, look
 
@@ -96,9 +97,11 @@ class CubePlan:
         regions = [(start, face + GIVEN) for face in FACES if now.covers(face) > 0]
         regions += [(start + self.frames, face + GIVEN) for face in fragments]
         regions += [(start, face) for face in order]
+        blank = window > 0 or now.canvas is None  # later everything is made: there is nothing to draft
+        guess = None if blank else draft(now.canvas[:, -1], now.pose, self.pad)  # type: ignore[index]
         return {
             "first": index, "window": window, "regions": regions, "order": order, "before": route.get("order", ""),
-            "view": now.canvas, "fragments": fragments, "pose": now.pose,
+            "view": now.canvas, "fragments": fragments, "pose": now.pose, "draft": guess,
         }  # fmt: skip
 
     def _look(self, view: Held | None, start: int) -> Seen:
@@ -139,6 +142,8 @@ class CubePlan:
         side = self.size + 2 * self.pad
         blank = torch.zeros(self.frames, 4, side, side, dtype=torch.float16)
         made = blank if chunk.given else around(chunk, past, self.size, self.pad, self.fold).half()
+        if not chunk.given and route["draft"] is not None:
+            made = drafted(made, route["draft"][number])
         return {
             "face": torch.tensor(number + len(FACES) * chunk.given),
             "view": self._view(chunk, route, blank),
