@@ -35,25 +35,20 @@ def export(checkpoint: Path, folder: Path, card_path: Path | None = None, commit
 def card(content: Mapping[str, Any], commit: str = "") -> dict[str, Any]:
     """The model card of a checkpoint."""
     net = content["net"]
-    sizes = {"size": net["size"], "pad": net["pad"]}
+    sizes = {"size": net["size"], "pad": net["pad"], "fold": net["fold"]}
     return {
         "name": "panorama",
         "modality": "panorama",
         "description": "A world around a narrow view, a photo or nothing: six cube faces, window after window.",
         "licence": "Apache-2.0",
         "architecture": {"class": "panorama", **net},
-        "codec": {"class": "faces", **sizes, "fold": net["fold"]},
+        "codec": {"class": "faces", **sizes},
         "media": {"fps": FPS, "height": 2 * net["size"], "width": 4 * net["size"]},
-        "plan": {"class": "cube", "frames": net["frames"]},
+        "plan": {"class": "cube", "frames": net["frames"], **sizes},
         "schedule": {"steps": 4, "commit": "extra"},
         "sampler": {"class": "euler", "shift": 1.0},
         "context": {"class": "window", "sink": 0, "recent": 24},
-        "conditions": {
-            "view": {"class": "view", **sizes},
-            "around": {"class": "around", **sizes},
-            "face": {"class": "face"},
-            "place": {"class": "place", "names": list(content["places"])},
-        },
+        "conditions": {"place": {"class": "place", "names": list(content["places"])}},
         "weights": "panorama.safetensors",
         "training": _record(content, commit),
     }

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from unreel.engine.backbone.conv import fold_pixels
 from unreel.engine.rope import Rope, rotate
-from unreel.modalities.panorama.cubemap import FACES, NEIGHBOURS, pad_faces
+from unreel.modalities.panorama.cubemap import FACES, NEIGHBOURS, crop_faces, pad_faces
 from unreel.modalities.panorama.draft import drafted
 from unreel.modalities.panorama.net import Encoded, Known, PanoramaNet, what_is_known
 
@@ -132,8 +132,9 @@ class RowMaker:
         list_: list[tuple[str, int, int, Tensor, Tensor, Tensor]] = []  # kind, face, place, canvas, view, around
         none = truth.new_zeros(n, 4, c.canvas, c.canvas)
         for name, seen in (("given", view), ("ahead", next_view)):
-            least = 0.0 if name == "given" else 0.1
-            covered = [f for f in wish.given if seen[:, f, 3].mean() > least]
+            least = 5e-4 if name == "given" else 0.1
+            shares = crop_faces(seen[:, :, 3], c.pad).mean((0, 2, 3))
+            covered = [f for f in wish.given if shares[f] > least]
             for f in covered if name == "given" or wish.ahead else []:
                 list_.append((name, f, wish.order.index(f), seen[:, f, :3], seen[:, f], none))
         if wish.before is not None:

@@ -45,9 +45,9 @@ class TrainConfig:
     blind_share: float = 0.15
     draftless_share: float = 0.15
     unnamed_share: float = 0.15
-    start_share: float = 0.3
+    start_share: float = 0.2
     rollout_from: float = 0.5
-    rollout_share: float = 0.35
+    rollout_share: float = 0.25
     edges: float = 1.0
     save_minutes: float = 3.0
     seed: int = 0
@@ -149,7 +149,7 @@ class Trainer:
         for m, w in zip(masters, works, strict=True):
             m.grad = torch.zeros_like(m) if w.grad is None else w.grad.float()
             w.grad = None
-        norm = torch.nn.utils.clip_grad_norm_(masters, 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(masters, 0.3)
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
         self.optimiser.step()
