@@ -267,8 +267,9 @@ class Batch:
         assert seat.session is not None, f"seat {seat.id} has no place yet"
         ended = "failed" if error is not None else "finished" if seat.session.finished else ""
         if events:
-            seat.chunks += len(events)
-            seat.extra = max(0, seat.extra - len(events))
+            made = sum(event.replaces is None for event in events)
+            seat.chunks += made
+            seat.extra = max(0, seat.extra - made)
         if ended:
             self.close(seat, now)
         return Outcome(seat, events, error, ended)

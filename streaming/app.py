@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Stre
 from fastapi.staticfiles import StaticFiles
 from starlette.background import BackgroundTask
 
-from unreel.streaming import videos
+from unreel.streaming import uploads, videos
 from unreel.streaming.access import has_token, origin_fault
 from unreel.streaming.protocol import VERSION
 from unreel.streaming.shell import serve_socket, watch_film
@@ -51,6 +51,7 @@ def create_app(site: Site) -> FastAPI:
         await serve_socket(socket, site)
 
     app.include_router(videos.router(site.jobs, lambda id: film(site, id, f"{id}.mp4")))
+    app.include_router(uploads.router(site.hub.views, site.models, site.config.view_bytes))
     _guard(app, site)
     _machines(app, site)
     _films(app, site)
@@ -68,8 +69,9 @@ def _guard(app: FastAPI, site: Site) -> None:
         public = request.url.path in OPEN or request.url.path.startswith("/web/")
         if not public and not has_token(site.config, request.headers, request.url.query):
             return _refuse(401, "wrong or missing token")
-        if int(request.headers.get("content-length") or 0) > 1_000_000:
-            return _refuse(413, "a request has at most 1 MB")
+        most = site.config.view_bytes if request.url.path == "/v1/views" else 1_000_000
+        if int(request.headers.get("content-length") or 0) > most:
+            return _refuse(413, f"a request to {request.url.path[:64]} has at most {most / 1e6:g} MB")
         response = await call_next(request)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)

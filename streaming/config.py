@@ -13,7 +13,7 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class ServerConfig:
-    """``unreel serve`` makes one from its options.
+    """``unreel serve`` makes one from its options. An uploaded view has at most ``view_bytes``.
 
     Flow: a viewer owes at most ``window`` acks and ``window_bytes``; waits at most ``lag`` chunks longer before it
     loses what it missed; is closed after ``stall_s`` without an ack, or when a websocket ping, sent every ``ping_s``,
@@ -49,6 +49,7 @@ class ServerConfig:
     record: bool = True
     keep_s: float = 3600.0
     keep_bytes: int = 2_000_000_000
+    view_bytes: int = 64_000_000
     jobs: int = 16
     job_seconds: float = 600.0
 
@@ -63,6 +64,7 @@ class ServerConfig:
             "forks",
             "burst",
             "mistakes",
+            "view_bytes",
         ):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be 1 or more, got {getattr(self, name)}")

@@ -18,7 +18,10 @@ from unreel.streaming import protocol as p
 
 @dataclass(frozen=True, slots=True)
 class LiveChunk:
-    """``frames`` uint8 (T, H, W, 3), decoded; ``data`` as it came (``fmp4`` is not decoded: ``frames`` is empty)."""
+    """``frames`` uint8 (T, H, W, 3), decoded; ``data`` as it came (``fmp4`` is not decoded: ``frames`` is empty).
+
+    In ``rgb`` or ``jpeg`` a panorama comes face by face: ``header`` has ``region`` and ``rect``.
+    """
 
     seq: int
     chunk: int
@@ -116,7 +119,8 @@ class Dialogue:
             parts.append(data[at : at + size])
             at += size
         if header.format == "rgb":
-            return np.frombuffer(data, np.uint8).reshape(-1, media.height, media.width, 3)
+            height, width = (media.height, media.width) if header.rect is None else header.rect[2:]
+            return np.frombuffer(data, np.uint8).reshape(-1, height, width, 3)
         if header.format == "jpeg":
             return np.stack([np.asarray(Image.open(io.BytesIO(part)).convert("RGB")) for part in parts])
         if header.format == "h264":

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from unreel.engine.errors import UserError
 from unreel.streaming import protocol as p
 from unreel.streaming.backend import (
     Backend,
@@ -26,6 +27,7 @@ from unreel.streaming.media.base import FORMATS
 from unreel.streaming.metrics import Metrics
 from unreel.streaming.room import Room
 from unreel.streaming.viewer import Viewer
+from unreel.streaming.views import Views
 
 KEYS = 4096  # sessions that are over whose recordings can still be asked for
 
@@ -43,7 +45,7 @@ class Hub:
     ) -> None:
         self.config, self.backends, self.infos = config, dict(backends), dict(infos)
         self.metrics = metrics or Metrics()
-        self.secret = secret
+        self.secret, self.views = secret, Views(secret)
         self.rooms: dict[str, Room] = {}
         self.watches: dict[str, Room] = {}
         self.connections: set[Connection] = set()
@@ -91,11 +93,29 @@ class Hub:
             known = ", ".join(info.presets) or "none"
             connection.fail("bad_request", f"presets of {name}: {known}; got {wish.preset}", close=True)
             return
+        try:
+            controls = self.controls(name, wish.place, wish.view)
+        except UserError as error:
+            connection.fail("bad_request", str(error), close=True)
+            return
         room = self.room(name, now)
         room.record = wish.record and self.config.record
         connection.room, connection.wish = room, wish
         period = info.frames_per_chunk / info.fps if wish.pace == "realtime" else 0.0
-        self.backends[name].open(room.id, Start(_options(wish), period, room.record, wish.prompt))
+        self.backends[name].open(room.id, Start(_options(wish), period, room.record, wish.prompt, controls))
+
+    def controls(self, model: str, place: str | None, view: str | None) -> tuple[tuple[str, Any], ...]:
+        """What a new session is sent first.
+
+        Raises:
+            UserError: something this model is not sent, or a view that is not there.
+        """
+        wishes = {"place": place, "view": view}
+        wanted = [kind for kind, value in wishes.items() if value is not None]
+        for kind in wanted:
+            if kind not in self.infos[model].controls:
+                raise UserError(f"{model} takes no {kind}")
+        return tuple((kind, self.views.get(view, model) if kind == "view" else wishes[kind]) for kind in wanted)
 
     def resume(self, connection: Connection, wish: p.Resume, now: float) -> None:
         room = self.rooms.get(wish.session)
@@ -128,8 +148,15 @@ class Hub:
             fork.record, fork.parent, fork.orphan_since = room.record, room.id, None
             self.forks[fork.id] = (room, message.id)
             room.backend.fork(room.id, message.id, fork.id, fork.record)
-        else:
-            room.backend.control(room.id, message.id, message.kind, message.value)
+            return
+        value: Any = message.value
+        if message.kind == "view":
+            try:
+                value = self.views.get(value, room.model.name)
+            except UserError as error:
+                room.receipt(Receipt(room.id, message.id, "view", "rejected", reason=str(error)))
+                return
+        room.backend.control(room.id, message.id, message.kind, value)
 
     # ---- rooms -------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from unreel.engine.errors import UserError
 from unreel.streaming.backend import Began, Ended, Made, Notice, Refused, Start
 from unreel.streaming.config import ServerConfig
 from unreel.streaming.hub import Hub
+from unreel.streaming.present import manner
 from unreel.streaming.recording import Recordings
 
 AHEAD = 8  # chunks that may be made before the last one is encoded
@@ -52,8 +54,11 @@ class Jobs:
         self.hub, self.recordings, self.config = hub, recordings, config
         self.jobs: dict[str, Job] = {}
 
-    def create(self, model: str | None, prompt: str, seconds: float, size: str | None, options: dict[str, Any]) -> Job:
-        """Queue a film.
+    def create(
+        self, model: str | None, prompt: str, seconds: float, size: str | None, options: dict[str, Any],
+        first: Mapping[str, str | None] | None = None,
+    ) -> Job:  # fmt: skip
+        """Queue a film; ``first`` are the place and the view it begins with.
 
         Raises:
             UserError: something this model cannot do.
@@ -72,7 +77,11 @@ class Jobs:
             raise UserError(f"{name} makes {own}, got size {size[:32]!r}")
         chunks = max(1, round(seconds * info.fps / info.frames_per_chunk))
         text = prompt.strip()
-        wishes = {**options, "length": chunks, "preset": options.get("preset")}
+        asked = {"place": None, "view": None, **(first or {})}
+        if text and "place" in info.controls and "prompt" not in info.controls:
+            asked, text = {**asked, "place": text}, ""
+        controls = self.hub.controls(name, **asked)
+        wishes = {**options, "length": chunks * manner(info.modality).chunks, "preset": options.get("preset")}
         if text and "prompt" not in info.controls:
             parse_actions(text, info.actions) if info.actions else _no_prompt(name)
             wishes["actions"] = text
@@ -80,7 +89,7 @@ class Jobs:
         self.jobs[job.id] = job
         self._trim()
         self.hub.listeners[job.id] = self._notice
-        start = Start(wishes, 0.0, True, text if text and "prompt" in info.controls else None)
+        start = Start(wishes, 0.0, True, text if text and "prompt" in info.controls else None, controls)
         self.hub.backends[name].open(job.id, start)
         return job
 
@@ -103,7 +112,7 @@ class Jobs:
             job.status = "in_progress"
             backend.grant(job.id, AHEAD)
         elif isinstance(notice, Made):
-            job.made += 1
+            job.made += notice.frames > 0
             backend.touch(job.id)
             backend.grant(job.id, notice.seq + 1 + AHEAD)
         elif isinstance(notice, Refused):

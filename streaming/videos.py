@@ -17,7 +17,7 @@ LARGEST = 32_768  # bytes of a JSON request
 
 
 class Wanted(BaseModel):
-    """A request for a film. Beyond OpenAI's own fields: seed, actions, steps, preset, start."""
+    """A request for a film. Beyond OpenAI's own fields: seed, actions, steps, preset, start, place, view."""
 
     model_config = ConfigDict(extra="forbid")
     prompt: str = Field("", max_length=4096)
@@ -29,6 +29,8 @@ class Wanted(BaseModel):
     steps: int | None = Field(None, ge=1, le=1000)
     preset: str | None = Field(None, max_length=64)
     start: int | Literal["nothing"] | None = None
+    place: str | None = Field(None, max_length=64)
+    view: str | None = Field(None, max_length=64)
 
 
 def router(jobs: Jobs, film: Callable[[str], Response]) -> APIRouter:
@@ -41,7 +43,9 @@ def router(jobs: Jobs, film: Callable[[str], Response]) -> APIRouter:
         names = ("seed", "actions", "steps", "preset", "start")
         options = {name: value for name in names if (value := getattr(wanted, name)) is not None}
         try:
-            return JSONResponse(jobs.create(wanted.model, wanted.prompt, wanted.seconds, wanted.size, options).public())
+            first = {"place": wanted.place, "view": wanted.view}
+            job = jobs.create(wanted.model, wanted.prompt, wanted.seconds, wanted.size, options, first)
+            return JSONResponse(job.public())
         except Full as full:
             raise HTTPException(429, str(full), {"Retry-After": str(round(full.retry_after_s))}) from None
         except UserError as error:

@@ -154,7 +154,7 @@ class Worker:
 
     def _make(self, start: Start) -> Session:
         check_wire("action", start.options.get("actions"))
-        session = self.model.session(**start.options)
+        session = self.model.session(**start.options, rewind=self.manner.rewind)
         if start.prompt is not None:
             session.send(engine_name("prompt", session.conditions), start.prompt)
         for kind, value in start.controls:

@@ -61,15 +61,19 @@ class Presenter(Protocol):
 class Manner:
     """A modality as the server sees it.
 
-    ``chunks`` of the plan make one window of ``Model.frames_per_chunk`` frames; ``parts`` is how many messages one
-    window takes at most in a format (1 where it is not named); ``record`` opens the recording of a session, given a
-    path and frames per second.
+    chunks   of the plan make one window of ``Model.frames_per_chunk`` frames
+    parts    messages that one window takes at most, by format; 1 where it is not named
+    rewind   chunks back that a session can go
+    record   opens the recording of a session, given a path and frames per second
+    view     makes what the control ``view`` takes, given a model, files and angles; None: there is no such control
     """
 
     presenter: Callable[[Any], Presenter]
     record: Callable[[Path, float], FrameWriter]
     chunks: int = 1
     parts: Mapping[str, int] = field(default_factory=dict)
+    rewind: int = 16
+    view: Callable[[Any, Mapping[str, Any]], dict[str, Any]] | None = None
 
     def flow(self, format: str, window: int, lag: int, ring: int) -> tuple[int, int, int]:
         """Credit, lag and ring of a stream, in chunks: two windows of time fit in whatever the client asks for."""

@@ -6,7 +6,7 @@ and the recording get a window once its six faces will not change any more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from unreel.modalities.media.spherical import SphericalInfo, inject
 from unreel.modalities.media.writer import FrameWriter
 from unreel.modalities.panorama.cube import FACES
 from unreel.modalities.panorama.film import lay_out
+from unreel.modalities.panorama.inputs import view_of
 from unreel.streaming.backend import Part
 from unreel.streaming.present.base import Manner, Picture
 from unreel.streaming.protocol import Media
@@ -107,4 +108,23 @@ def record(path: Path, fps: float) -> FrameWriter:
     return Mp4Writer(path, fps, 1, spherical=SphericalInfo())
 
 
-PANORAMA = Manner(PanoramaPresenter, record, len(FACES), dict.fromkeys(BY_FACE, len(FACES) + SEAMS))
+def view(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The view of an upload, at the model's own rate: live, a clip takes as long as it took.
+
+    Raises:
+        UserError: files and angles that cannot be used.
+    """
+    value, fps = view_of(inputs, int(model.card.plan["size"]))
+    assert value is not None, "a file is there"
+    frames, cameras = value["frames"], value["cameras"]
+    if fps is not None and len(frames) > 1:
+        count = max(1, round(len(frames) * model.fps / fps))
+        picked = np.minimum(np.arange(count) * fps / model.fps, len(frames) - 1).astype(int)
+        frames = frames[picked]
+        cameras = cameras[picked] if len(cameras) > 1 else cameras
+    return {"frames": np.ascontiguousarray(frames), "cameras": cameras}
+
+
+PANORAMA = Manner(
+    PanoramaPresenter, record, len(FACES), dict.fromkeys(BY_FACE, len(FACES) + SEAMS), rewind=5 * len(FACES), view=view
+)

@@ -8,8 +8,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from unreel.modalities.panorama.cubemap import view_rays
 from unreel.streaming import protocol, server
 
 WEB = Path(server.__file__).parent / "web"
@@ -46,3 +49,51 @@ def test_the_page_speaks_this_version_and_loads_nothing_from_elsewhere() -> None
         assert (WEB / source.removeprefix("/web/")).exists()
     assert "<script>" not in texts["index.html"]
     assert "style=" not in texts["index.html"], "the page's policy forbids inline style and script"
+
+
+@pytest.mark.skipif(NODE is None, reason="node is not installed")
+def test_the_pages_cube_is_the_models(tmp_path: Path) -> None:
+    """Axes, faces and WebGL's own picture coordinates (OpenGL ES 3.0, table 3.21) against cubemap.py."""
+    from unreel.modalities.panorama.cube import FACES, axes, rays
+
+    (tmp_path / "cube.mjs").write_text((WEB / "cube.js").read_text(encoding="utf-8"), encoding="utf-8")
+    size, turns = 4, [[0, 0, 0], [90, 0, 0], [-135, 30, 0], [20, -70, 15], [180, 89, -40]]
+    world = {face: rays(face, size).tolist() for face in FACES}
+    script = tmp_path / "run.mjs"
+    script.write_text(
+        'import { TARGETS, axes, faceOf, heading, toGl, wrap } from "./cube.mjs";\n'
+        f"const world = {json.dumps(world)}, turns = {json.dumps(turns)}, size = {size};\n"
+        """
+const table = [  // of +X -X +Y -Y +Z -Z: s and t grow with
+  ([x, y, z]) => [-z / x, -y / x], ([x, y, z]) => [z / -x, -y / -x], ([x, y, z]) => [x / y, z / y],
+  ([x, y, z]) => [x / -y, -z / -y], ([x, y, z]) => [x / z, -y / z], ([x, y, z]) => [-x / -z, -y / -z]];
+const found = {};
+for (const [face, rows] of Object.entries(world)) found[face] = rows.map((row) => row.map((ray) => {
+  const [s, t] = table[TARGETS[face]](toGl(ray));
+  return [faceOf(ray), Math.round(((s + 1) / 2) * size - 0.5), Math.round(((t + 1) / 2) * size - 0.5)];
+}));
+const ways = turns.map(([yaw, pitch, roll]) => axes({ yaw, pitch, roll }));
+const words = [0, 90, -90, 180].map((yaw) => heading({ yaw, pitch: 0 }));
+console.log(JSON.stringify({ found, ways, words, wrapped: [190, -190, 540, 0].map(wrap) }));
+""",
+        encoding="utf-8",
+    )
+    assert NODE is not None
+    done = subprocess.run([NODE, str(script)], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    for face in FACES:
+        wanted = [[[face, column, row] for column in range(size)] for row in range(size)]
+        assert said["found"][face] == wanted, f"face {face} is uploaded as it comes"
+    assert said["words"] == ["ahead", "right", "left", "behind"]
+    assert said["wrapped"] == [-170, 170, -180, 0]
+    forward = axes()[:, 0].tolist()
+    assert np.allclose(said["ways"][0]["forward"], forward[0])
+    assert np.allclose(said["ways"][1]["forward"], forward[1]), "yaw turns to the right"
+    for way, (yaw, pitch, roll) in zip(said["ways"], turns, strict=True):
+        camera = view_rays(torch.tensor([roll, pitch, yaw, 90.0]), 2, 2)
+        middle = camera.reshape(-1, 3).mean(0)
+        across = camera[0, 1] - camera[0, 0]
+        assert np.allclose(way["forward"], (middle / middle.norm()).tolist(), atol=1e-5)
+        assert np.allclose(way["right"], (across / across.norm()).tolist(), atol=1e-5)
+        assert np.allclose(np.cross(way["right"], way["up"]), [-v for v in way["forward"]], atol=1e-5)
