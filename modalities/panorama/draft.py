@@ -1,7 +1,8 @@
 """A first draft of the world around a view: the view itself, laid on over and over, mirrored.
 
 To the sides the view is mirrored at its edges, so often that what meets at the back is the same; upwards and downwards
-the directions go to and fro in the view's uppermost or lowest part, so that there is sky above and ground below.
+the directions go to and fro in the view's uppermost or lowest part, ever softer, so that there is sky above and ground
+below.
 Azimuth and elevation are the world's, so the horizon stays level however the camera is held. The network is told the
 draft as what is around (with the mask GUESS) where nothing better is known, and draws the world anew from it.
 """
@@ -11,13 +12,16 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from unreel.modalities.panorama.cubemap import FACES, crop_faces, pad_faces, rays
 from unreel.modalities.panorama.sampler import atlas, atlas_grid, sample
 
 GUESS = 0.25  # what the mask says of pixels that are a draft
-BAND = 0.2  # the share of the view's height that is repeated above and below it
+BAND = 0.15  # the share of the view's height that is repeated above and below it
+FADE = 0.6  # radians above the view by which nothing but its soft colours is left
+GROUND = 0.5  # how much of that is so below it, where there is mostly something to stand on
 INSET = 0.94  # the outermost edge of the view is not mirrored: it is soft, and its corners bend away
 
 
@@ -31,17 +35,41 @@ def draft(view_64PP: Tensor, pose_5: Tensor, pad: int) -> Tensor:
         return torch.zeros_like(view_64PP)
     faces = crop_faces(view_64PP[None].float(), pad)
     size = faces.shape[-1]
-    directions = folded(torch.stack([rays(face, size) for face in FACES]), pose_5)
-    found = sample(atlas(faces), atlas_grid(directions.flatten(0, 1), size))[0].unflatten(1, (6, size))
-    colour, cover = found.split((3, 1))
-    mask = (cover > 0.5).float()
-    colour = colour / cover.clamp(min=0.5) * mask
-    canvas = pad_faces(torch.cat((colour, GUESS * mask)).transpose(0, 1)[None], pad)[0]
+    directions = torch.stack([rays(face, size) for face in FACES])
+    inside, beyond = folded(directions, pose_5)
+    grid = atlas_grid(inside.flatten(0, 1), size)
+    sharp, soft = (_known(sample(atlas(x), grid)[0].unflatten(1, (6, size))) for x in (faces, _softened(faces)))
+    far = (beyond / FADE).clamp(0, 1) + GROUND * (-beyond / FADE).clamp(0, 1)
+    colour = sharp[:3] + far * soft[3:] * (soft[:3] - sharp[:3])
+    mask = sharp[3:]
+    canvas = pad_faces(torch.cat((colour * mask, GUESS * mask)).transpose(0, 1)[None], pad)[0]
     return canvas.to(view_64PP.dtype)
 
 
-def folded(directions_3: Tensor, pose_5: Tensor) -> Tensor:
-    """For unit directions (..., 3), those inside the view that stand for them."""
+def _known(picture_4HW: Tensor) -> Tensor:
+    """Colours where at least half is known, and 1 there."""
+    colour, cover = picture_4HW.split((3, 1))
+    mask = (cover > 0.5).float()
+    return torch.cat((colour / cover.clamp(min=0.5) * mask, mask))
+
+
+def _softened(faces_T64SS: Tensor) -> Tensor:
+    """Faces so soft that only their colours are left, unknown parts taking them from what is known near them."""
+    small = max(1, faces_T64SS.shape[-1] // 4)
+    colour = F.interpolate(
+        F.avg_pool2d(faces_T64SS.flatten(0, 1), small),
+        size=faces_T64SS.shape[-2:],
+        mode="bilinear",
+        align_corners=False,
+    ).view_as(faces_T64SS)
+    cover = colour[:, :, 3:]
+    return torch.cat((colour[:, :, :3] / cover.clamp(min=0.02), torch.ones_like(cover)), 2) * (cover > 0.02)
+
+
+def folded(directions_3: Tensor, pose_5: Tensor) -> tuple[Tensor, Tensor]:
+    """For unit directions (..., 3), those inside the view that stand for them; and how far above or below it they
+    are (radians; negative below, 0 beside it).
+    """
     roll, pitch, yaw, fov_x, fov_y = (math.radians(float(x)) for x in pose_5)
     lean, upright = abs(math.sin(roll)), abs(math.cos(roll))
     half_x = INSET * (fov_x * upright + fov_y * lean) / 2
@@ -59,7 +87,8 @@ def folded(directions_3: Tensor, pose_5: Tensor) -> Tensor:
     elevation = torch.minimum(torch.maximum(wanted, low), high)
     elevation = elevation - _bounce((wanted - high).clamp(min=0), band) + _bounce((low - wanted).clamp(min=0), band)
     level = elevation.cos()
-    return torch.stack((-level * azimuth.sin(), elevation.sin(), level * azimuth.cos()), -1)
+    inside = torch.stack((-level * azimuth.sin(), elevation.sin(), level * azimuth.cos()), -1)
+    return inside, (wanted - high).clamp(min=0) - (low - wanted).clamp(min=0)
 
 
 def _bounce(x: Tensor, span: Tensor | float) -> Tensor:
