@@ -44,14 +44,15 @@ class FaceCodec:
     ) -> tuple[list[Emission], dict[str, Tensor]]:
         """The face that ``latents`` (T, 3 * fold**2, H, W) are, and a strip of each neighbour made before it.
 
-        A face is final when its four neighbours are made too: nothing of it changes afterwards.
+        A face is final when its four neighbours are made too, without ``mend`` at once: it changes no more then.
         """
         held = {name: kept for name, kept in state.items() if int(state["start"]) == chunk.start}
         held["start"] = torch.tensor(chunk.start)
         held["index." + chunk.region] = torch.tensor(chunk.index)
         held[chunk.region] = pixel_shuffle(latents.float(), self.fold).clamp(-1, 1)
         made = {name: kept for name, kept in held.items() if len(name) == 1}
-        emissions = [Emission(chunk, self._face(chunk.region, made, told["pose"]), is_settled(chunk.region, made))]
+        final = not self.mend or is_settled(chunk.region, made)
+        emissions = [Emission(chunk, self._face(chunk.region, made, told["pose"]), final)]
         for edge in EDGES:
             other, its_edge, _ = NEIGHBOURS[chunk.region][edge]
             if other in made and self.mend:

@@ -213,8 +213,8 @@ def open_film(
         raise UserError(f"layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
     if layout == "faces" and not sequence:
         raise UserError(f"faces are written one by one as .png, got {path.name}; name a .png or take layout cubemap")
-    if height is not None and (height < 16 or height % 2 or layout == "faces"):
-        wrong = "faces are written as they are" if layout == "faces" else f"got {height}"
+    if height is not None and (not isinstance(height, int) or height < 16 or height % 2 or layout == "faces"):
+        wrong = "faces are written as they are" if layout == "faces" else f"got {height!r}"
         raise UserError(f"height must be an even number of pixels, 16 or more, of a picture: {wrong}")
     if frames is not None and frames < 1:
         raise UserError(f"frames must be 1 or more, got {frames}")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.panorama import SIZES, tiny_panorama
 from unreel.engine.errors import UserError
 from unreel.engine.types import Chunk, Event
 from unreel.modalities.media.spherical import SphericalInfo, read_spherical
@@ -182,6 +183,23 @@ def test_windows_come_in_order_whatever_the_events_do() -> None:
         Windows().add(first[-1])
 
 
+@pytest.mark.parametrize("mend", [True, False])
+def test_a_real_session_makes_every_window(mend: bool) -> None:
+    """With and without seams mended, every face becomes final, and the film holds what was sent last."""
+    model = tiny_panorama(codec={"class": "faces", **SIZES, "mend": mend})
+    windows, last = Windows(), {}
+    ready = []
+    for item in model.session(seed=2).stream(frames=6):
+        patch, key = item.payload, (item.chunk.start, item.payload.face)
+        if item.replaces is None:
+            last[key] = patch.frames.copy()
+        patch.paint(last[key])
+        ready += windows.add(item)
+    assert len(ready) == 3
+    for number, window in enumerate(ready):
+        np.testing.assert_array_equal(window, np.stack([last[2 * number, face] for face in FACES]))
+
+
 def test_what_is_sent_in_may_be_written_over() -> None:
     """A session may reuse its arrays: faces are copied."""
     windows, events = Windows(), list(session(1, strips=False))
@@ -237,6 +255,8 @@ def test_players_are_told(tmp_path: Path) -> None:
         ({"layout": "fisheye"}, "layout must be one of equirect, cubemap, eac, faces, got 'fisheye'"),
         ({"layout": "faces"}, "faces are written one by one as .png"),
         ({"height": 33}, "even number of pixels"),
+        ({"height": "tall"}, "even number of pixels, 16 or more, of a picture: got 'tall'"),
+        ({"path": "pano.png", "height": 64}, "faces are written as they are"),
         ({"frames": 0}, "frames must be 1 or more"),
         ({"fps": 0}, "fps must be above 0"),
         ({"path": "pano.avi"}, "must end in one of"),
