@@ -163,7 +163,15 @@ class PanoramaNet(nn.Module):
             known = what_is_known(condition["view"].float(), condition["around"].float())
         encoded = self.encode(states_RTCHW, times_R, condition, known)
         tokens = self.trunk(encoded.tokens_RLD, encoded.cond_RD, view)
-        return fold_pixels(self.decode(tokens, encoded, states_RTCHW, times_R, known), self.config.fold)
+        noisy = (times_R < 1).nonzero().flatten()
+        if len(noisy) == len(times_R):
+            return fold_pixels(self.decode(tokens, encoded, states_RTCHW, times_R, known), self.config.fold)
+        clean = states_RTCHW.float()  # a clean row is what it is: only its keys and values are wanted
+        if len(noisy):
+            told = Encoded(*(part[noisy] for part in encoded)), states_RTCHW[noisy], times_R[noisy]
+            made = self.decode(tokens[noisy], *told, Known(*(part[noisy] for part in known)))
+            clean = clean.index_copy(0, noisy, fold_pixels(made, self.config.fold))
+        return clean
 
     def encode(self, states_RTCHW: Tensor, times_R: Tensor, condition: Mapping[str, Tensor], known: Known) -> Encoded:
         """Stem: pixels to tokens."""

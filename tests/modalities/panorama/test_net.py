@@ -94,6 +94,16 @@ def test_sparse_view_is_mask_view():
     assert torch.allclose(sparse, MaskView(coords[None], visible[None], rope).attend(0, q, k, v), atol=1e-5)
 
 
+def test_a_clean_row_is_what_it_is_and_changes_no_other(net: PanoramaNet):
+    told, states = condition(net, 3), torch.randn(3, 2, 48, 8, 8)
+    times = torch.tensor([0.3, 1.0, 0.6])
+    out = net(states, times, _all(net, 3), told)
+    assert torch.equal(out[1], states[1])
+    assert torch.equal(net(states, torch.ones(3), _all(net, 3), told), states)
+    nearly = net(states, torch.tensor([0.3, 1.0 - 1e-7, 0.6]), _all(net, 3), told)
+    assert torch.allclose(out[0], nearly[0], atol=1e-4)
+
+
 def _all(net: PanoramaNet, rows: int) -> SparseView:
     return SparseView(placed(net, rows), torch.ones(rows, rows, dtype=torch.bool), net.rope)
 
