@@ -67,6 +67,7 @@ class Part:
     rect: tuple[int, int, int, int] | None = None
     final: bool | None = None
     camera: tuple[float, ...] | None = None
+    upcoming: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

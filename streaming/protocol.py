@@ -233,7 +233,7 @@ class Chunk(Message):
     ``start`` and what follows it are there only where a window of time comes in several parts (a panorama's faces).
     """
 
-    SPARSE = frozenset({"start", "region", "replaces", "rect", "final", "camera"})
+    SPARSE = frozenset({"start", "region", "replaces", "rect", "final", "camera", "upcoming"})
     type: Literal["chunk"] = "chunk"
     seq: int = Field(description="rises by one per chunk made, whatever is rewound; a gap was dropped for this client")
     chunk: int = Field(description="the model's chunk number; goes back after reset and rewind")
@@ -253,6 +253,7 @@ class Chunk(Message):
     camera: list[float] | None = Field(
         default=None, description="the given view: roll, pitch, yaw, fov_x, fov_y in degrees"
     )
+    upcoming: str | None = Field(default=None, description="the region that is made next; null: not decided yet")
 
 
 class Stats(Message):

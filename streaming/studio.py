@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from unreel.engine.model import Model
 from unreel.engine.types import Event
@@ -77,8 +77,9 @@ class Studio:
             if still:
                 self._offer(lambda: self._still(id, format))
 
-    def put(self, id: str, event: Event, context_bytes: int) -> None:
-        self._queue.put(lambda: self._chunk(id, event, context_bytes))
+    def put(self, id: str, event: Event, context_bytes: int, upcoming: str | None = None) -> None:
+        """``upcoming`` is the region that the engine makes next, where it says."""
+        self._queue.put(lambda: self._chunk(id, event, context_bytes, upcoming))
 
     def end(self, id: str, why: str = "", message: str = "") -> None:
         """The session is over: finish its recording, then say so when ``why`` is given."""
@@ -100,7 +101,7 @@ class Studio:
             except Exception:
                 log.exception("a task of the studio failed")
 
-    def _chunk(self, id: str, event: Event, context_bytes: int) -> None:
+    def _chunk(self, id: str, event: Event, context_bytes: int, upcoming: str | None) -> None:
         desk = self.desks.get(id)
         if desk is None:
             return
@@ -114,6 +115,8 @@ class Studio:
             picture = desk.presenter.picture(format)
             if picture is None:
                 continue
+            if upcoming is not None:
+                picture = replace(picture, part=replace(picture.part, upcoming=upcoming))
             try:
                 encoded[format] = (picture, *self._encode(desk, format, picture))
             except Exception:

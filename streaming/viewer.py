@@ -97,7 +97,7 @@ class Viewer:
             replay=packet.seq <= self.replay_until, applied=list(packet.applied), sizes=list(packet.sizes),
             bytes=len(packet.data), timing=packet.timing, start=part.start, region=part.region, replaces=part.replaces,
             rect=None if part.rect is None else list(part.rect), final=part.final,
-            camera=None if part.camera is None else list(part.camera),
+            camera=None if part.camera is None else list(part.camera), upcoming=part.upcoming,
         )  # fmt: skip
         self.out.put(header, packet.data)
         self.owed.append((packet.seq, len(packet.data)))

@@ -15,7 +15,7 @@ from unreel.engine.errors import UserError
 from unreel.engine.model import Model
 from unreel.engine.session import Session
 from unreel.streaming.backend import Began, Notice, Position, Receipt, Refused, Start
-from unreel.streaming.pacing import StreamGate
+from unreel.streaming.pacing import StreamGate, begins_window
 from unreel.streaming.present import manner
 from unreel.streaming.protocol import ModelInfo
 from unreel.streaming.steer import check_wire, controls_of, engine_name, steer
@@ -35,6 +35,15 @@ def info_of(model: Model) -> ModelInfo:
         frames_per_chunk=model.frames_per_chunk, start_clips=0 if clips is None else len(clips),
         modality=card.modality, places=list(getattr(controls.get("place"), "names", ())),
     )  # fmt: skip
+
+
+def _upcoming(session: Session) -> str | None:
+    """The region of the chunk that is made next, where regions tell chunks apart and it is decided."""
+    state, plan = session.state, session.plan
+    if state.flights:
+        return state.flights[0].chunk.region or None
+    chunk = None if begins_window(session) else plan.chunk(state.next, state.route)
+    return None if chunk is None else chunk.region
 
 
 def public(error: Exception) -> str:
@@ -206,9 +215,10 @@ class Worker:
         if outcome.began:
             self._positions.pop(id, None)
             self.deliver(Began(id))
-        held = session.context_bytes if session is not None and not session.closed else 0
+        alive = session if session is not None and not session.closed else None
+        held, upcoming = (alive.context_bytes, _upcoming(alive)) if alive is not None else (0, None)
         for event in outcome.events:
-            self.studio.put(id, event, held)
+            self.studio.put(id, event, held, upcoming)
         if not outcome.ended:
             return
         self.seats.pop(id, None)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from unreel.engine.types import Event
+from unreel.modalities.media.export import open_exporter
 from unreel.modalities.media.frames import Frames
-from unreel.modalities.media.mp4 import Mp4Writer
 from unreel.modalities.media.spherical import SphericalInfo, inject
 from unreel.modalities.media.writer import FrameWriter
 from unreel.modalities.panorama.cube import FACES
@@ -105,7 +105,7 @@ def equirectangular(faces: dict[str, Frames], height: int) -> Frames:
 
 def record(path: Path, fps: float) -> FrameWriter:
     """A film that players know to be a panorama, while it grows and afterwards."""
-    return Mp4Writer(path, fps, 1, spherical=SphericalInfo())
+    return open_exporter(path, fps, 1, SphericalInfo())
 
 
 def view(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,10 +41,11 @@ export class Compass {
     for (const face of FACES) {
       const place = made.indexOf(face);
       $(`face-${face}`).classList.toggle("made", place >= 0);
-      $(`face-${face}`).classList.toggle("latest", face === header.region);
+      $(`face-${face}`).classList.toggle("making", face === header.upcoming);
       $(`place-${face}`).textContent = place >= 0 ? `${place + 1}` : "";
     }
-    $("faces-text").textContent = `${NAMES[header.region]} made, ${made.length} of 6`;
+    const making = header.upcoming ? `making ${NAMES[header.upcoming]}` : `${NAMES[header.region]} made`;
+    $("faces-text").textContent = `${making}, ${made.length} of 6`;
     document.body.dataset.window = header.start;
     document.body.dataset.first = this.first;
     document.body.dataset.faces = count;

@@ -55,6 +55,8 @@ def test_faces_and_strips_come_as_they_are(server: LiveServer) -> None:
             assert chunk.frames.shape[1:3] == tuple(chunk.header.rect[2:])
             assert tuple(chunk.frames[0, 0, 0]) == MAGENTA
     assert [c.header.start for c in chunks if c.header.key] == [0, 4]
+    made = [chunk.header for chunk in chunks[:WINDOW] if chunk.header.replaces is None]
+    assert [header.upcoming for header in made] == [*(header.region for header in made[1:]), None]
 
 
 def test_windows_come_at_the_models_rate_and_faces_as_fast_as_they_are_made(server: LiveServer) -> None:
@@ -96,6 +98,15 @@ def test_a_player_sees_that_it_is_a_panorama(server: LiveServer, tmp_path: Path)
                 next(stream)
     path = tmp_path / "watched.mp4"
     path.write_bytes(got[: got.rindex(b"moof") - 4])
+    assert read_spherical(path) is not None
+
+
+def test_unreel_watch_writes_a_panorama(server: LiveServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from unreel.commands.watch import watch
+
+    path = tmp_path / "out.mp4"
+    watch(f"ws://127.0.0.1:{server.port}", path, seconds=1.2, view=None, model=None, seed=3, actions=None, token=None)
+    assert "frames" in capsys.readouterr().out
     assert read_spherical(path) is not None
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unreel.commands.interrupt import Interrupt
 from unreel.engine.errors import UserError
 from unreel.modalities.media.export import open_exporter
+from unreel.modalities.media.spherical import SphericalInfo
+
+if TYPE_CHECKING:
+    from unreel.streaming.client import Live
+    from unreel.streaming.protocol import ModelInfo
 
 
 def watch(
@@ -39,12 +45,22 @@ def watch(
         raise UserError(f"--seconds must be above 0, got {seconds:g}")
     own = {} if view is not None else {"model": model, "seed": seed, "actions": actions, "record": False}
     deadline = None if seconds is None else time.monotonic() + seconds
-    with connect(url, token=token, watch=view, **own) as live, Interrupt() as interrupt:
-        assert live.dialogue.configured is not None, "entered"
-        with open_exporter(output, live.dialogue.configured.model.fps) as writer:
+    with ExitStack() as stack, Interrupt() as interrupt:
+        live = stack.enter_context(connect(url, token=token, watch=view, **own))
+        info, sphere = _info(live), None
+        if info.modality == "panorama":  # whole pictures, not faces one by one
+            stack.close()
+            live = stack.enter_context(connect(url, token=token, watch=view, format="h264", **own))
+            sphere = SphericalInfo()
+        with open_exporter(output, info.fps, spherical=sphere) as writer:
             for chunk in live:
                 if not chunk.header.replay and len(chunk.frames):
                     writer.write(chunk.frames)
                 if interrupt.asked or (deadline is not None and time.monotonic() >= deadline):
                     break
     print(f"{writer.path}: {writer.frames} frames")
+
+
+def _info(live: Live) -> ModelInfo:
+    assert live.dialogue.configured is not None, "entered"
+    return live.dialogue.configured.model
