@@ -34,6 +34,12 @@ def ssim(a_THWC: Frames, b_THWC: Frames) -> Numbers:
 
     Only windows that lie wholly inside the frame count. UserError for frames smaller than 11 pixels.
     """
+    similarity: Numbers = ssim_map(a_THWC, b_THWC).mean(axis=(1, 2))
+    return similarity
+
+
+def ssim_map(a_THWC: Frames, b_THWC: Frames) -> Numbers:
+    """The structural similarity of every window: (T, H - 10, W - 10); the first is that of the top left 11 pixels."""
     _same(a_THWC, b_THWC)
     if min(a_THWC.shape[1:3]) < 11:
         raise UserError(f"SSIM needs frames of 11x11 pixels or more, got {a_THWC.shape[1]}x{a_THWC.shape[2]}")
@@ -50,7 +56,7 @@ def ssim(a_THWC: Frames, b_THWC: Frames) -> Numbers:
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     index = (2 * mean_x * mean_y + c1) * (2 * both + c2)
     index = index / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
-    similarity: Numbers = index.mean(dim=(1, 2, 3)).numpy()
+    similarity: Numbers = index[:, 0].numpy()
     return similarity
 
 

@@ -37,7 +37,8 @@ class CubePlan:
 
     ``sparse`` is what the class's module says; without it everything sees all that came before. Of every face, the
     nearest of the next ``lookahead`` windows in which the view covers ``future`` of it is looked at (and stands one
-    window ahead, however far it is). ``length`` counts faces: whole windows are made.
+    window ahead, however far it is). ``length`` counts faces: whole windows are made. Without ``surround`` a face is
+    not told what its neighbours show in its padding: for measuring what that is worth.
     """
 
     frames: int = 4
@@ -48,6 +49,7 @@ class CubePlan:
     future: float = 0.1
     lookahead: int = 64
     length: int | None = None
+    surround: bool = True
 
     controls: ClassVar[Mapping[str, Any]] = {"view": ViewControl(), "camera": GazeControl()}
     regions: ClassVar[int] = len(FACES)
@@ -141,7 +143,7 @@ class CubePlan:
         number = FACES.index(chunk.region[0])
         side = self.size + 2 * self.pad
         blank = torch.zeros(self.frames, 4, side, side, dtype=torch.float16)
-        made = blank if chunk.given else around(chunk, past, self.size, self.pad, self.fold).half()
+        made = blank if chunk.given else self._around(chunk, past).half()
         if not chunk.given and route["draft"] is not None:
             made = drafted(made, route["draft"][number])
         return {
@@ -150,6 +152,14 @@ class CubePlan:
             "around": made,
             "pose": route["pose"],
         }
+
+    def _around(self, chunk: Chunk, past: Mapping[int, Past]) -> Tensor:
+        canvas = around(chunk, past, self.size, self.pad, self.fold)
+        if self.surround:
+            return canvas
+        bare, inner = torch.zeros_like(canvas), slice(self.pad, self.pad + self.size)
+        bare[..., inner, inner] = canvas[..., inner, inner]
+        return bare
 
     def _view(self, chunk: Chunk, route: Memory, blank: Tensor) -> Tensor:
         canvas: Tensor | None = route["view"]
