@@ -15,7 +15,7 @@ from unreel.engine.generate import advance
 from unreel.engine.model import Model
 from unreel.engine.session import Session
 from unreel.engine.types import Chunk, CommitMode, Control, Event
-from unreel.modalities.media.export import export
+from unreel.export import export
 from unreel.streaming.client import connect
 
 __version__ = "0.1.0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json as jsonlib
 import pkgutil
 from importlib import import_module
@@ -24,6 +25,10 @@ def bench(
     readme: Annotated[Path | None, typer.Option(help="Put the table between its markers in this document.")] = None,
     plots: Annotated[Path | None, typer.Option(help="Draw into this folder (needs unreel[bench]).")] = None,
     calibrate: Annotated[bool, typer.Option(help="reuse: find thresholds, write them into the model's card.")] = False,
+    data: Annotated[Path | None, typer.Option(help="panorama: the folder of panoramas, for its quality.")] = None,
+    part: Annotated[
+        list[str] | None, typer.Option(help="panorama: only this part (repeatable); what --json holds of others stays.")
+    ] = None,
 ) -> None:
     """Run a benchmark and print its table.
 
@@ -43,7 +48,8 @@ def bench(
             raise UserError(f"{what} has nothing to calibrate: use `unreel bench reuse --calibrate`")
         print(benchmark.calibrate(quick=quick))
         return
-    results: dict[str, Any] = benchmark.run(quick=quick) if saved is None else _read(saved)
+    wishes = _wishes(what, benchmark.run, {"data": data, "parts": part or None}, json)
+    results: dict[str, Any] = benchmark.run(quick=quick, **wishes) if saved is None else _read(saved)
     if json is not None:
         write_json(json, results)
     if readme is not None:
@@ -53,6 +59,15 @@ def bench(
     if plots is not None and hasattr(benchmark, "plots") and not benchmark.plots(results, plots):
         print("no plots: they need `pip install unreel[bench]`")
     print(benchmark.table(results) if hasattr(benchmark, "table") else jsonlib.dumps(results, indent=2))
+
+
+def _wishes(what: str, run: Any, given: dict[str, Any], json: Path | None) -> dict[str, Any]:
+    """What a benchmark is asked for besides speed; ``json`` goes to those that save part by part."""
+    taken = inspect.signature(run).parameters
+    wishes = {name: value for name, value in given.items() if value is not None}
+    if unfit := [name for name in wishes if name not in taken]:
+        raise UserError(f"{what} takes no --{unfit[0].removesuffix('s')}: `unreel bench panorama` does")
+    return {**wishes, "json": json} if "json" in taken else wishes
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def generate(
     model: Annotated[str, typer.Argument(help="A model's name, or the path of its folder.")],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="What to write: .mp4, .gif, .webp, .png (a sequence) ..."),
+        typer.Option("-o", "--output", help="What to write: .mp4, .webm (panoramas), .gif, .webp, .png"),
     ],
     frames: Annotated[int | None, typer.Option(help="How many frames; default: those of the input, or 240.")] = None,
     actions: Annotated[str | None, typer.Option(help="Keys held, dash, frames; repeats when it is short.")] = None,
