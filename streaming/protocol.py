@@ -51,6 +51,7 @@ class Message(BaseModel):
 class Configure(Message):
     """Start a session. The server answers ``queued`` any number of times, then ``configured``, or ``error``."""
 
+    SPARSE = frozenset({"place", "view"})
     type: Literal["configure"] = "configure"
     model: Name | None = Field(default=None, description="one of GET /v1/models; by default the first")
     seed: Seed = 0

@@ -28,8 +28,8 @@ void main() {
   vec3 seen = transpose(view) * ray;
   vec2 place = abs(seen.xy / max(seen.z, 1e-4)) / extent.xy;
   float far = max(place.x, place.y);
-  vec2 wide = vec2(fwidth(far), 0.0);
-  float line = extent.z * step(1e-3, seen.z) * (1.0 - smoothstep(1.0, 2.2, abs(far - 1.0) / max(wide.x, 1e-5)));
+  float near = extent.z * step(1e-3, seen.z) * step(far, 1.3);
+  float line = near * (1.0 - smoothstep(1.0, 2.2, abs(far - 1.0) / max(fwidth(far), 1e-5)));
   shown = mix(shown, vec3(0.498, 0.784, 0.663), line * 0.9);
   colour = vec4(shown, 1.0);
 }`;

@@ -6,6 +6,7 @@ magenta. A square in the middle gets lighter with time.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,14 @@ class Painter:
 
 
 class Idle(nn.Module):
-    """The backbone: one token, no opinion."""
+    """The backbone: one token, no opinion, and ``pause`` seconds for every call."""
 
     layers, heads, head_dim, wants_previous = 1, 1, 8, False
     rope = Rope((2, 2, 2, 2))
+
+    def __init__(self, pause: float = 0.0) -> None:
+        super().__init__()
+        self.pause = pause
 
     def coords(self, chunk_shape: tuple[int, ...], region: str) -> Tensor:
         return torch.tensor([[0, 0, 0, FACES.index(region[0])]])
@@ -94,6 +99,7 @@ class Idle(nn.Module):
         return state
 
     def forward(self, states: Tensor, times_R: Tensor, view: Any, condition: Mapping[str, Tensor]) -> Tensor:
+        time.sleep(self.pause)
         zeros = torch.zeros(len(states), 1, 1, 8)
         view.attend(0, zeros, zeros, zeros)
         return torch.zeros_like(states)

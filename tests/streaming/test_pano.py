@@ -76,6 +76,25 @@ def test_six_marked_faces_are_where_they_belong(server: LiveServer, page: Any) -
     assert near(at(page, 20, 5), PAINT["D"])
 
 
+def test_of_the_first_window_faces_appear_as_they_come_and_later_ones_change_together(page: Any) -> None:
+    model = painted_model(architecture={"class": "idle", "pause": 0.25})
+    with LiveServer(model, limits=Limits(sessions=1)) as slow:
+        page.goto(slow.http)
+        wait(page, "document.querySelectorAll('.cell.made').length >= 2")
+        assert near(at(page, 20, 20), PAINT["F"]), "it is there, although others are not"
+        assert page.locator(".cell.making").count() == 1
+        look(page, 0, -90)
+        assert pixel(page, 0.6, 0.6).max() < 40, "nothing is known below yet"
+        wait(page, "Number(document.body.dataset.window) === 4")
+        shown = "(({ shown, filling }) => [shown.start, filling?.made.length])(document.getElementById('pano').player)"
+        seen = set()
+        while int(data(page)["window"]) == 4:
+            start, count = page.evaluate(shown)
+            seen.add((start, count))
+            page.wait_for_timeout(40)
+        assert {start for start, count in seen if count} == {0}, "the window before stays until the next is whole"
+
+
 def test_strips_patch_the_rims(server: LiveServer, page: Any) -> None:
     ready(page, server)
     page.click("#outline")
