@@ -52,7 +52,7 @@ class PanoramaConfig:
     heads: int = 4
     places: int = 9
     still: float = 0.04
-    hold: float = 0.4
+    hold: float = 0.35
 
     def __post_init__(self) -> None:
         if self.canvas % (4 * self.fold) or self.width % self.heads or self.width // self.heads % 8:
@@ -115,7 +115,7 @@ class PanoramaNet(nn.Module):
         heads: int = 4,
         places: int = 9,
         still: float = 0.04,
-        hold: float = 0.4,
+        hold: float = 0.35,
     ) -> None:
         super().__init__()
         c = self.config = PanoramaConfig(frames, size, pad, fold, base, mid, width, depth, heads, places, still, hold)
