@@ -35,7 +35,7 @@ class PanoramaPresenter:
     def __init__(self, model: Any) -> None:
         self.height, self.width = model.frame_size
         self.side = self.width // 4
-        self._start = -1
+        self._start = self._index = -1
         self._faces: dict[str, Frames] = {}  # of the window under way, (T, S, S, 3), strips patched in
         self._final: set[str] = set()
         self._seen: dict[str, Picture] = {}  # the newest picture of every face, of whatever window
@@ -47,11 +47,13 @@ class PanoramaPresenter:
     def take(self, event: Event) -> None:
         patch, chunk, strip = event.payload, event.chunk, event.replaces is not None
         self._event, self._window, before = event, None, self._whole
-        self._key = not strip and (chunk.start != self._start or patch.face in self._faces)
+        again = chunk.start != self._start or chunk.index <= self._index or patch.face in self._faces
+        self._key = again and not strip
         if self._key:
             self._start, self._faces, self._final, before = chunk.start, {}, set(), False
         if not strip:
             self._faces[patch.face], self._camera = patch.frames.copy(), patch.camera
+            self._index = chunk.index
         elif patch.face in self._faces:
             patch.paint(self._faces[patch.face])
         if patch.face in self._faces:
@@ -82,11 +84,12 @@ class PanoramaPresenter:
         seen = sorted(self._seen.values(), key=lambda one: one.seq)
         if format in BY_FACE:
             parts = [replace(one.part, start=self._start, final=True) for one in seen]  # one picture, whatever its age
-            return [replace(one, frames=one.frames[-1:], part=part) for one, part in zip(seen, parts, strict=True)]
+            last = [replace(one, frames=one.frames[-1:], part=part) for one, part in zip(seen, parts, strict=True)]
+            return [replace(one, key=number == 0) for number, one in enumerate(last)]
         if len(seen) < len(FACES):
             return []
-        last = {face: one.frames[-1:] for face, one in self._seen.items()}
-        return [Picture(equirectangular(last, self.height), seen[-1].seq, seen[-1].chunk, Part(self._start))]
+        faces = {face: one.frames[-1:] for face, one in self._seen.items()}
+        return [Picture(equirectangular(faces, self.height), seen[-1].seq, seen[-1].chunk, Part(self._start))]
 
     def size(self, format: str) -> tuple[int, int]:
         return (self.side, self.side) if format in BY_FACE else (self.height, self.width)

@@ -93,7 +93,8 @@ export class PanoPlayer {
   _windowOf(header) {
     const filling = this.filling;
     if (header.replaces !== undefined) return filling?.start === header.start && filling.made.includes(header.region) ? filling : null;
-    if (filling && filling.start === header.start && !filling.made.includes(header.region)) return filling;
+    const goesOn = filling?.start === header.start && !header.key && !filling.made.includes(header.region);
+    if (goesOn) return filling;
     const next = this._fresh(header.start, filling !== this.shown ? filling : null);
     if (this.shown === null || (this.shown === filling && !filling.whole)) this._show(next); // of the first, faces as they come
     this.filling = next;

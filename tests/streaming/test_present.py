@@ -96,6 +96,21 @@ def test_after_a_rewind_amid_a_window_nothing_half_made_is_shown(presenter: Pres
     assert presenter.film() is not None, "the windows after it are whole again"
 
 
+def test_a_reset_begins_a_window_anew_even_with_another_face(presenter: Presenter, model: Model) -> None:
+    session = model.session()
+    first = list(session.stream(chunks=2))
+    session.send("reset")
+    session.send("camera", [-90, 0])
+    again = list(session.stream(frames=4))
+    for event in [*first, *again]:
+        presenter.take(event)
+        picture = presenter.picture("jpeg")
+        assert picture is not None
+        assert picture.key is (event.seq in (0, again[0].seq))
+    assert again[0].chunk.region == "L"
+    assert presenter.film() is not None
+
+
 def test_the_studio_delivers_faces_stills_and_films(tmp_path: Path, model: Model, events: list[Event]) -> None:
     told: list[Notice] = []
     films = Recordings(tmp_path / "films")
