@@ -1,0 +1,133 @@
+"""Panoramas: quality on held-out ones (--data), seams, stillness, camera motions, speed, 500 windows, 4K faces."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import unreel
+from unreel.benchmarks import (
+    _panorama,
+    _panorama_4k,
+    _panorama_motion,
+    _panorama_quality,
+    _panorama_speed,
+    _plots,
+    _tables,
+)
+from unreel.benchmarks import _panorama_tables as shown
+from unreel.engine.errors import UserError
+from unreel.engine.model import Model
+from unreel.report import write_json
+
+MODEL = "panorama"
+WITHOUT_DATA = "left out: it needs held-out panoramas, as in --data ../shared/data/panoramas"
+
+Part = Callable[[Model, list[_panorama.Sight], list[_panorama.Sight], bool], dict[str, Any]]
+PARTS: dict[str, Part] = {
+    "speed": lambda model, train, held_out, quick: _panorama_speed.speed(model, held_out, quick),
+    "4k": lambda model, train, held_out, quick: _panorama_4k.geometry(model, quick),
+    "seams": lambda model, train, held_out, quick: _panorama_quality.seams(model, held_out, quick),
+    "flicker": lambda model, train, held_out, quick: _panorama_quality.flicker(model, held_out, quick),
+    "motions": lambda model, train, held_out, quick: _panorama_motion.motions(model, held_out, quick),
+    "quality": lambda model, train, held_out, quick: _panorama_quality.quality(model, train, held_out, quick),
+    "endless": lambda model, train, held_out, quick: _panorama_speed.endless(model, held_out, quick),
+}
+
+
+def run(
+    quick: bool = False,
+    data: Path | None = None,
+    parts: Sequence[str] = (),
+    json: Path | None = None,
+    model: Model | None = None,
+) -> dict[str, Any]:
+    """All parts, or some. Each is written to ``json`` as it comes, beside what that file holds of other parts already.
+
+    Raises:
+        UserError: a part of no name; a folder without panoramas.
+    """
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        raise UserError(f"panorama has no part {', '.join(unknown)}: it has {', '.join(PARTS)}")
+    train, held_out = _panorama.sights(data)
+    if not held_out:
+        raise UserError(f"none of the panoramas in {data} is held out: name some in {data}/held-out.txt")
+    model = model or unreel.load(MODEL)
+    results = _before(json) if parts and json is not None and json.exists() else {}
+    for name in parts or PARTS:
+        if name == "quality" and not train:
+            results[name] = {"note": WITHOUT_DATA}
+        else:
+            made = {"setting": {**_tables.setting(), "quick": quick}, "sights": [s.name for s in held_out]}
+            results[name] = {**made, **_plain(PARTS[name](model, train, held_out, quick))}
+        results["model"] = _described(model)
+        if json is not None:
+            write_json(json, results)
+    return results
+
+
+def _before(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = jsonlib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} does not hold results to be completed: {error}") from None
+    return found
+
+
+def _plain(found: Any) -> Any:
+    """Numbers that are none become None, which JSON can hold."""
+    if isinstance(found, dict):
+        return {name: _plain(value) for name, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [_plain(value) for value in found]
+    return None if isinstance(found, float) and not math.isfinite(found) else found
+
+
+def _described(model: Model) -> dict[str, Any]:
+    card = model.card
+    trained = {n: card.training[n] for n in ("steps", "minutes", "commit") if n in card.training}
+    return {
+        "name": model.name,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "schedule": card.schedule.model_dump(),
+        "sampler": card.sampler,
+        "context": card.context,
+        "training": trained,
+    }
+
+
+def table(results: dict[str, Any]) -> str:
+    """Markdown of all parts that were measured, ready for the README."""
+    return "\n\n".join(shown.SECTIONS[name](results[name]) for name in shown.SECTIONS if name in results)
+
+
+def plots(results: dict[str, Any], folder: Path) -> list[Path]:
+    """Decibels inside the view by frame of every motion; seconds and memory of the endless session."""
+    drawn: list[Path] = []
+    if "motions" in results:
+        found: dict[str, list[list[float]]] = {}
+        for row in results["motions"]["rows"]:
+            found.setdefault(row["motion"], []).append(row["psnr_by_frame_db"])
+        series = {
+            name: (range(1, 1 + len(rows[0])), [mean(column) for column in zip(*rows, strict=True)])
+            for name, rows in found.items()
+        }
+        path = folder / "panorama-motions.png"
+        drawn += [path] * _plots.lines(path, "panorama: inside the view", ("frame", "PSNR (dB)"), series)
+    if "endless" in results:
+        series_of = results["endless"]["series"]
+        at = series_of["window"]
+        lines = {
+            "process (MB)": (at, [b / 1e6 for b in series_of["process_bytes"]]),
+            "context (MB)": (at, [b / 1e6 for b in series_of["context_bytes"]]),
+            "window (ms)": (range(len(series_of["window_s"])), [1e3 * s for s in series_of["window_s"]]),
+        }
+        path = folder / "panorama-endless.png"
+        title = f"panorama: {results['endless']['windows']} windows"
+        drawn += [path] * _plots.lines(path, title, ("window", "MB, ms"), lines)
+    return drawn
