@@ -20,7 +20,8 @@ from unreel.engine.backbone.conv import fold_pixels
 from unreel.engine.rope import Rope, rotate
 from unreel.modalities.panorama.cubemap import FACES, NEIGHBOURS, crop_faces, pad_faces
 from unreel.modalities.panorama.draft import drafted
-from unreel.modalities.panorama.net import Encoded, Known, PanoramaNet, what_is_known
+from unreel.modalities.panorama.known import Known, what_is_known
+from unreel.modalities.panorama.net import Encoded, PanoramaNet
 
 
 class SparseView:

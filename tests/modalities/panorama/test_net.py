@@ -9,7 +9,7 @@ from unreel.engine.backbone.conv import fold_pixels
 from unreel.engine.context.view import MaskView
 from unreel.engine.errors import UserError
 from unreel.modalities.panorama.cubemap import FACES, NEIGHBOURS, faces_from_erp, pad_faces
-from unreel.modalities.panorama.net import PanoramaNet, extended, face_grid, what_is_known
+from unreel.modalities.panorama.net import PanoramaNet, face_grid
 from unreel.modalities.panorama.panorama.forcing import SparseView
 
 SIZES = {"frames": 2, "size": 16, "pad": 8, "base": 8, "mid": 16, "width": 32, "depth": 2, "heads": 2, "places": 3}
@@ -106,30 +106,6 @@ def test_a_clean_row_is_what_it_is_and_changes_no_other(net: PanoramaNet):
 
 def _all(net: PanoramaNet, rows: int) -> SparseView:
     return SparseView(placed(net, rows), torch.ones(rows, rows, dtype=torch.bool), net.rope)
-
-
-def test_layers_of_what_is_known():
-    view, around = torch.zeros(2, 1, 2, 4, 16, 16).unbind()
-    view[:, 0, :, :4] = torch.tensor([0.5, 0.5, 0.5, 1.0])[:, None, None]  # frame 0 sees the top
-    around[..., 8:, :] = torch.tensor([-0.5, -0.5, -0.5, 0.5])[:, None, None]
-    known = what_is_known(view, around)
-    assert known.seen_RT3PP[0, 0, 0, 0, 0] == 0.5
-    assert known.seen_RT3PP[0, 1, 0, 0, 0] == 0.5
-    assert known.seen_RT3PP[0, 0, 0, -1, 0] == -0.5
-    assert known.before_RT3PP[0, 0, 0, -1, 0] == -0.5
-    assert known.sure_RT1PP[0, 0, 0, :, 0].tolist() == [1.0] * 4 + [0.0] * 4 + [1.0] * 8
-    middle = known.seen_RT3PP[0, 0, 0, 4:8, 8]
-    assert (middle.diff() < 0).all()
-    assert -0.5 < middle.min()
-    assert middle.max() < 0.5
-
-
-def test_extension_keeps_what_is_known_and_fills_the_rest():
-    weight = torch.zeros(1, 1, 144, 144)
-    weight[..., :8] = 1
-    filled = extended(0.7 * weight.expand(-1, 3, -1, -1), weight)
-    assert torch.allclose(filled, torch.full_like(filled, 0.7), atol=1e-3)
-    assert extended(torch.zeros(1, 3, 144, 144), torch.zeros(1, 1, 144, 144)).abs().max() == 0
 
 
 def test_signal_is_what_the_stem_sees_of_the_state(net: PanoramaNet):
