@@ -19,15 +19,19 @@ from unreel.streaming.server import listen, make_server
 
 
 class LiveServer:
-    """``with LiveServer(model, resume_s=1) as server``: fields of ``ServerConfig`` as keyword arguments."""
+    """``with LiveServer(model, resume_s=1) as server``: fields of ``ServerConfig`` as keyword arguments.
 
-    def __init__(self, model: Model, parts: dict[str, Any] | None = None, **changes: Any) -> None:
+    One model is called ``fake``; of several, by name, ``worker`` is the first's.
+    """
+
+    def __init__(self, model: Model | dict[str, Model], parts: dict[str, Any] | None = None, **changes: Any) -> None:
+        models = model if isinstance(model, dict) else {"fake": model}
         limits = changes.pop("limits", None) or Limits()
         self.socket = listen("127.0.0.1", 0)
         self.port = self.socket.getsockname()[1]
-        self.server = make_server(ServerConfig(limits=limits, **changes), {"fake": model}, **(parts or {}))
+        self.server = make_server(ServerConfig(limits=limits, **changes), models, **(parts or {}))
         self.site, self.hub = self.server.site, self.server.site.hub
-        self.worker = self.site.workers["fake"]
+        self.worker = self.site.workers[next(iter(models))]
         self.thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:

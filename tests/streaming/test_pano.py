@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from fake import fake_model
 from PIL import Image
 
 from tests.streaming.live import LiveServer
@@ -302,6 +303,35 @@ def test_watching_and_the_recording(server: LiveServer, page: Any, tmp_path: Pat
     assert data(viewer)["role"] == "viewer"
     assert not viewer.is_visible("#view-form")
     viewer.close()
+
+
+def test_one_page_shows_both_kinds_of_model(page: Any, tmp_path: Path) -> None:
+    """From a video to a panorama and back, and a shared link whose model is not the first."""
+    video = fake_model(tmp_path / "fake", media={"fps": 15, "height": 32, "width": 32})
+    with LiveServer({"film": video, "world": painted_model()}) as server:
+        page.goto(server.http)
+        playing(page)
+        assert page.is_visible("#screen")
+        assert not page.is_visible("#gaze-text")
+        page.select_option("#model", "world")
+        page.click("#world button")
+        wait(page, "document.body.dataset.modality === 'panorama' && Number(document.body.dataset.window ?? 0) >= 8")
+        assert page.is_visible("#pano")
+        assert not page.is_visible("#screen")
+        assert "jpeg" in page.inner_text("#hud-format")
+        viewer = page.context.new_page()
+        viewer.goto(f"{server.http}/#watch={server.hub.rooms[data(page)['session']].watch}")
+        wait(viewer, "Number(document.body.dataset.window ?? 0) >= 8")
+        assert viewer.is_visible("#pano"), "it thought of the first model, and came back for this one"
+        viewer.close()
+        page.reload()
+        wait(page, "document.body.dataset.modality === 'panorama' && Number(document.body.dataset.window ?? 0) >= 8")
+        page.select_option("#model", "film")
+        page.click("#world button")
+        wait(page, "document.body.dataset.modality === 'video'")
+        playing(page)
+        assert "h264" in page.inner_text("#hud-format")
+        assert not page.is_visible("#view-form")
 
 
 def test_labels_and_a_phone(server: LiveServer, browser: Any) -> None:
