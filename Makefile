@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 ARGS ?=
+VALIDATOR := gltf-validator@2.0.0-dev.3.10
 SHELL := /bin/bash
 
 .PHONY: help install demo test lint format check bench train-dream system clean
@@ -15,7 +16,7 @@ help:
 	@echo "make check        mypy, strict, on the built package"
 	@echo "make bench        measure the shipped model into out/bench-dream.json"
 	@echo "make train-dream  collect frames and train the shipped model again"
-	@echo "make system       install ffmpeg and chromium (Debian, as root; tests use them)"
+	@echo "make system       install ffmpeg, chromium, node and the glTF validator (Debian, as root; tests use them)"
 
 $(READY): pyproject.toml setup.py constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -56,10 +57,14 @@ system:
 	@missing=""; \
 	command -v ffprobe >/dev/null || missing="$$missing ffmpeg"; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
-	if [ -z "$$missing" ]; then echo "system: ffmpeg and chromium are there"; \
+	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
+	if [ -z "$$missing" ]; then echo "system: ffmpeg, chromium and node are there"; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	else echo "system: missing$$missing; install with your package manager (tests that need them will skip)"; fi
+	@if [ -f .node/node_modules/gltf-validator/package.json ]; then echo "system: the glTF validator is there"; \
+	elif command -v npm >/dev/null; then mkdir -p .node && npm install --silent --no-audit --no-fund --prefix .node $(VALIDATOR); \
+	else echo "system: no npm, so no glTF validator (tests that need it will skip)"; fi
 
 clean:
 	rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache *.egg-info

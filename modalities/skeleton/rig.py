@@ -1,0 +1,89 @@
+"""A rig: a mesh, its skeleton, which joints carry which vertex, and the clips it came with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from unreel.engine.errors import UserError
+from unreel.modalities.skeleton.clips import Clip
+from unreel.modalities.skeleton.mesh import Mesh
+from unreel.modalities.skeleton.rotations import Floats
+from unreel.modalities.skeleton.skeleton import Ints, Skeleton
+from unreel.modalities.skeleton.skinning import skin, skin_matrices, skin_normals, top_weights
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """The mesh stands as when the skeleton rests; ``joints`` (N, 4) and ``weights`` (N, 4) are of all its vertices."""
+
+    mesh: Mesh
+    skeleton: Skeleton
+    joints: Ints
+    weights: Floats
+    clips: tuple[Clip, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        count = len(self.mesh.positions)
+        if self.joints.shape != (count, 4) or self.weights.shape != (count, 4):
+            raise UserError(
+                f"a rig has four joints and weights for each of its {count} vertices, "
+                f"got {self.joints.shape} and {self.weights.shape}; use `top_weights` or `lift_weights`"
+            )
+        if self.joints.min() < 0 or self.joints.max() >= len(self.skeleton):
+            raise UserError(f"joints are 0 to {len(self.skeleton) - 1}, got {self.joints.min()} to {self.joints.max()}")
+        for clip in self.clips:
+            if clip.rotations.shape[1] != len(self.skeleton):
+                raise UserError(
+                    f"clip {clip.name!r} moves {clip.rotations.shape[1]} joints, the skeleton has {len(self.skeleton)}"
+                )
+
+    def posed(self, globals_J44: Floats) -> Mesh:
+        """The mesh in the pose of these world matrices (J, 4, 4)."""
+        matrices = skin_matrices(globals_J44, self.skeleton.inverse_binds)
+        positions = skin(self.mesh.positions, self.joints, self.weights, matrices)
+        return self.mesh.with_positions(positions, skin_normals(self.mesh.normals, self.joints, self.weights, matrices))
+
+    def load(self) -> Floats:
+        """How much weight each joint carries in all (J,)."""
+        return np.bincount(self.joints.ravel(), self.weights.ravel(), len(self.skeleton))
+
+    def pruned(self) -> Rig:
+        """The rig without joints that carry nothing themselves nor below them (tips, handles, targets).
+
+        A weightless root with one child is taken away too. Clips follow, without their scales if there were any.
+        """
+        carries = self.load() > 0
+        for joint in range(len(self.skeleton) - 1, 0, -1):
+            carries[self.skeleton.parents[joint]] |= carries[joint]
+        own = self.load() > 0
+        root = 0
+        while not own[root] and sum(carries[child] for child in self.skeleton.children[root]) == 1:
+            carries[root] = False
+            root = next(child for child in self.skeleton.children[root] if carries[child])
+        return self.take(np.flatnonzero(carries))
+
+    def take(self, keep: Ints) -> Rig:
+        """The rig with only some joints; the weights of the others go to the nearest kept ancestor (or the root)."""
+        skeleton, order = self.skeleton.take(keep)
+        place = {int(old): new for new, old in enumerate(order)}
+        target = np.zeros(len(self.skeleton), np.int64)
+        for old in range(len(self.skeleton)):
+            above = old
+            while above >= 0 and above not in place:
+                above = int(self.skeleton.parents[above])
+            target[old] = place.get(above, 0)
+        joints, weights = top_weights(target[self.joints], self.weights)
+        clips = tuple(clip.taken(self.skeleton, skeleton, order) for clip in self.clips)
+        return replace(self, skeleton=skeleton, joints=joints, weights=weights, clips=clips)
+
+    def scaled(self, factor: float) -> Rig:
+        """Everything grown around the world's origin: 0.001 makes metres of millimetres."""
+        return replace(
+            self,
+            mesh=self.mesh.scaled(factor),
+            skeleton=self.skeleton.scaled(factor),
+            clips=tuple(clip.scaled(factor) for clip in self.clips),
+        )
