@@ -9,6 +9,8 @@ from typing import Any
 
 from unreel.engine.errors import UserError
 
+HELD = 600_000_000  # bytes of all views together
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -20,7 +22,7 @@ class Kept:
 
 
 class Views:
-    """Uploaded views by name; ``most`` at once, each for ``keep_s``. Lives on the loop."""
+    """Uploaded views by name; ``most`` at once and ``HELD`` bytes, each for ``keep_s``. Lives on the loop."""
 
     def __init__(
         self, secret: Callable[[], str], keep_s: float = 600.0, most: int = 16,
@@ -33,11 +35,14 @@ class Views:
         """Keep a view; the oldest goes where there are too many."""
         now = self.clock()
         self.kept = {id: one for id, one in self.kept.items() if one.until > now}
-        while len(self.kept) >= self.most:
+        while self.kept and (len(self.kept) >= self.most or self._bytes() + _bytes(value) > HELD):
             del self.kept[next(iter(self.kept))]
         id = self.secret()
         self.kept[id] = Kept(model, value, now + self.keep_s)
         return id
+
+    def _bytes(self) -> int:
+        return sum(_bytes(one.value) for one in self.kept.values())
 
     def get(self, id: Any, model: str) -> Mapping[str, Any] | None:
         """The view called ``id``; None for None, which takes a view away.
@@ -51,3 +56,7 @@ class Views:
         if one is None or one.until <= self.clock() or one.model != model:
             raise UserError("no view with this name (it may be too old): upload it with POST /v1/views")
         return one.value
+
+
+def _bytes(value: Mapping[str, Any]) -> int:
+    return sum(int(getattr(part, "nbytes", 0)) for part in value.values())

@@ -44,7 +44,7 @@ def view_of(inputs: Mapping[str, Any], size: int) -> tuple[dict[str, Any] | None
     angles = {name: float(inputs[name]) for name in ANGLES if name in inputs}
     source = Path(str(inputs.get("video", inputs.get("image"))))
     track, fov = str(inputs.get("camera", "")), angles.get("fov")
-    camera = load_track(track, fov=fov) if track else fixed_camera(**angles)
+    camera = load_track(track, fov=fov) if track else fixed_camera(1, **angles)
     width = _width(float(camera[:, 3].max()), size)
     frames_NHWC, fps = read_clip(source, width) if "video" in inputs else (read_image(source, width), None)
     if track:

@@ -6,27 +6,32 @@ and the recording get a window once its six faces will not change any more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 
+from unreel.engine.errors import UserError
 from unreel.engine.types import Event
 from unreel.modalities.media.export import open_exporter
 from unreel.modalities.media.frames import Frames
 from unreel.modalities.media.spherical import SphericalInfo, inject
 from unreel.modalities.media.writer import FrameWriter
+from unreel.modalities.panorama.camera import load_track
 from unreel.modalities.panorama.cube import FACES
 from unreel.modalities.panorama.film import lay_out
-from unreel.modalities.panorama.inputs import view_of
+from unreel.modalities.panorama.inputs import FINER, view_of
 from unreel.streaming.backend import Part
 from unreel.streaming.present.base import Manner, Picture
 from unreel.streaming.protocol import Media
 
 SEAMS = 12  # each mends the rim of the face that was made first
 BY_FACE = ("jpeg", "rgb")
+HELD = 300_000_000  # bytes of a view in memory
 
 
 class PanoramaPresenter:
@@ -117,7 +122,10 @@ def view(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: files and angles that cannot be used.
     """
-    value, fps = view_of(inputs, int(model.card.plan["size"]))
+    size = int(model.card.plan["size"])
+    if "video" in inputs:
+        _check_memory(inputs, size)
+    value, fps = view_of(inputs, size)
     assert value is not None, "a file is there"
     frames, cameras = value["frames"], value["cameras"]
     if fps is not None and len(frames) > 1:
@@ -126,6 +134,23 @@ def view(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
         frames = frames[picked]
         cameras = cameras[picked] if len(cameras) > 1 else cameras
     return {"frames": np.ascontiguousarray(frames), "cameras": cameras}
+
+
+def _check_memory(inputs: Mapping[str, Any], size: int) -> None:
+    """UserError for a clip whose frames, as large as ``view_of`` keeps them, are too many to hold."""
+    fov = float(inputs.get("fov", 90.0))
+    if "camera" in inputs:
+        fov = float(load_track(inputs["camera"], fov=inputs.get("fov"))[:, 3].max())
+    with av.open(inputs["video"]) as container:
+        stream = container.streams.video[0]
+        count = sum(1 for _ in container.demux(stream))
+        across = max(16.0, FINER * size * math.tan(math.radians(min(max(fov, 0.0), 150.0)) / 2))
+        share = min(1.0, across / max(1, min(stream.width, stream.height)))
+        needed = count * stream.width * stream.height * share**2 * 3
+    if needed > HELD:
+        raise UserError(
+            f"the clip is too long for a field of view of {fov:g} degrees: {count} frames; send a shorter one"
+        )
 
 
 PANORAMA = Manner(

@@ -19,6 +19,7 @@ from tests.streaming.live import LiveServer, until
 from tests.streaming.painted import painted_model
 from unreel.engine.errors import UserError
 from unreel.streaming import uploads
+from unreel.streaming.present import panorama
 from unreel.streaming.views import Views
 
 
@@ -121,6 +122,8 @@ def test_an_upload_without_a_length_is_bounded_too(server: LiveServer) -> None:
 def test_vast_pictures_and_long_clips_are_not_decoded(
     server: LiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(panorama, "HELD", 100_000)
+    assert "send a shorter one" in send(server, clip(tmp_path), fov=170).json()["error"]["message"]
     monkeypatch.setattr(uploads, "FRAMES", 10)
     assert "at most 10 frames" in send(server, clip(tmp_path)).json()["error"]["message"]
     monkeypatch.setattr(uploads, "PIXELS", 1000)
