@@ -22,6 +22,7 @@ GUESS = 0.25  # what the mask says of pixels that are a draft
 BAND = 0.15  # the share of the view's height that is repeated above and below it
 FADE = 0.6  # radians above the view by which nothing but its soft colours is left
 GROUND = 0.5  # how much of that is so below it, where there is mostly something to stand on
+SOFT = 17  # pixels over which what will be seen passes into the draft
 INSET = 0.94  # the outermost edge of the view is not mirrored: it is soft, and its corners bend away
 
 
@@ -94,6 +95,15 @@ def folded(directions_3: Tensor, pose_5: Tensor) -> tuple[Tensor, Tensor]:
 def _bounce(x: Tensor, span: Tensor | float) -> Tensor:
     """0..span and back again, for rising ``x`` from 0."""
     return span - (torch.remainder(x, 2 * span) - span).abs()
+
+
+def joined(seen_64PP: Tensor, draft_64PP: Tensor) -> Tensor:
+    """The draft with what the view will show later (RGB and 1 where it is seen) laid over it, with a soft edge."""
+    inner = F.avg_pool2d(seen_64PP[:, 3:], SOFT, stride=1, padding=SOFT // 2, count_include_pad=False)
+    share = (2 * inner - 1).clamp(0, 1) * seen_64PP[:, 3:]
+    share = torch.where(draft_64PP[:, 3:] > 0, share, seen_64PP[:, 3:])
+    colour = torch.lerp(draft_64PP[:, :3].float(), seen_64PP[:, :3], share)
+    return torch.cat((colour, torch.maximum(draft_64PP[:, 3:].float(), GUESS * seen_64PP[:, 3:])), 1)
 
 
 def drafted(around_T4PP: Tensor, draft_4PP: Tensor) -> Tensor:

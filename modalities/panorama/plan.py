@@ -24,9 +24,9 @@ from unreel.engine.state import Held, Past
 from unreel.engine.types import Chunk
 from unreel.modalities.panorama.controls import GazeControl, ViewControl, faced
 from unreel.modalities.panorama.cube import FACES
-from unreel.modalities.panorama.draft import draft, drafted
+from unreel.modalities.panorama.draft import draft, drafted, joined
 from unreel.modalities.panorama.surround import around, beside
-from unreel.modalities.panorama.view import Seen, ahead, look
+from unreel.modalities.panorama.view import Seen, ahead, look, stitch
 
 GIVEN = "*"  # ends the region of a chunk that is given: "F*"
 
@@ -99,8 +99,7 @@ class CubePlan:
         regions = [(start, face + GIVEN) for face in FACES if now.covers(face) > 0]
         regions += [(start + self.frames, face + GIVEN) for face in fragments]
         regions += [(start, face) for face in order]
-        blank = window > 0 or now.canvas is None  # later everything is made: there is nothing to draft
-        guess = None if blank else draft(now.canvas[:, -1], now.pose, self.pad)  # type: ignore[index]
+        guess = None if window > 0 else self._draft(now, view)  # later everything is made: there is nothing to draft
         return {
             "first": index, "window": window, "regions": regions, "order": order, "before": route.get("order", ""),
             "view": now.canvas, "fragments": fragments, "pose": now.pose, "draft": guess,
@@ -108,6 +107,13 @@ class CubePlan:
 
     def _look(self, view: Held | None, start: int) -> Seen:
         return look(view, start, self.frames, self.size, self.pad)
+
+    def _draft(self, now: Seen, view: Held | None) -> Tensor | None:
+        """A guess of the whole world: what the clip will show, and where that is nothing, its first frames mirrored."""
+        if now.canvas is None or view is None:
+            return None
+        coming = stitch(view, view.since, self.frames, self.lookahead, self.size, self.pad)
+        return joined(coming, draft(now.canvas[:, -1], now.pose, self.pad)).half()
 
     @staticmethod
     def order(seen: Seen, gaze: list[float] | None) -> str:

@@ -12,6 +12,7 @@ from unreel.engine.state import Held
 from unreel.modalities.panorama.cube import FACES, pad_faces, points
 from unreel.modalities.panorama.cubemap import camera_to_world, faces_from_view
 
+STITCHED = 16  # frames that are enough to know what a clip shows of the world
 SPOTS = 16  # a side of a face: where coverage is looked at
 UNKNOWN = torch.full((5,), math.nan)
 
@@ -46,7 +47,7 @@ def look(view: Held | None, start: int, frames: int, size: int, pad: int) -> See
 
 
 def ahead(view: Held | None, start: int, frames: int, reach: int, least: float) -> dict[str, int]:
-    """For every face, the first latent frame of the nearest of ``reach`` windows to come that covers ``least`` of it."""
+    """For every face, the first latent frame of the nearest window to come (of ``reach``) that covers ``least``."""
     found: dict[str, int] = {}
     for first in range(start + frames, start + (reach + 1) * frames, frames):
         index = _frames(view, first, frames)
@@ -56,6 +57,23 @@ def ahead(view: Held | None, start: int, frames: int, reach: int, least: float) 
             if share >= least:
                 found.setdefault(face, first)
     return found
+
+
+def stitch(view: Held, start: int, frames: int, reach: int, size: int, pad: int) -> Tensor:
+    """All that the view will show in ``reach`` windows, laid together: (6, 4, P, P), RGB and 1 where something is seen.
+
+    Of at most ``STITCHED`` frames; what is seen sooner lies on top. Exact for a camera that turns and does not move.
+    """
+    first = start - view.since
+    last = min(len(view.value["frames"]), first + reach * frames) - 1
+    index = torch.linspace(first, last, min(STITCHED, last - first + 1)).round().long()
+    pictures = view.value["frames"][index].movedim(-1, 1).float() / 127.5 - 1.0
+    faces = faces_from_view(pictures, view.value["cameras"][index], size)
+    whole = torch.zeros_like(faces[0])
+    for face in faces.flip(0):
+        seen = (face[:, 3:] > 0.5).float()
+        whole = torch.lerp(whole, torch.cat((face[:, :3], seen), 1), seen)
+    return pad_faces(whole[None], pad)[0]
 
 
 def shares(cameras_N4: Tensor, height: int, width: int) -> Tensor:

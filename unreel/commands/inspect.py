@@ -59,7 +59,6 @@ def _facts(card: Card) -> dict[str, Any]:
         "modality": card.modality,
         "licence": card.licence,
         "frames": f"{media.width}x{media.height} pixels at {media.fps:g} per second",
-        "controls": ", ".join(card.conditions) or "none",
     }
 
 
@@ -67,6 +66,7 @@ def _measured(model: Model) -> dict[str, Any]:
     assert isinstance(model.backbone, nn.Module), "a loaded backbone is a network"
     clips = model.seeds.get("frames")
     return {
+        "controls": ", ".join(model.controls) or "none",
         "actions": list(model.actions),
         "parameters": sum(p.numel() for p in model.backbone.parameters()),
         "chunk_frames": model.frames_per_chunk,
