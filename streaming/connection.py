@@ -41,6 +41,10 @@ class Bucket:
         self.level -= 1
         return True
 
+    def give_back(self) -> None:
+        """The last message is not counted."""
+        self.level = min(self.burst, self.level + 1)
+
 
 class Connection:
     """See the module. ``room`` and ``viewer`` are set by the hub."""
@@ -156,7 +160,8 @@ class Connection:
         elif message.seq >= self.room.next_seq:
             self.mistake("bad_request", f"ack: chunk {message.seq} was not made yet")
         else:
-            self.room.ack(self.viewer, message.seq, now)
+            if self.room.ack(self.viewer, message.seq, now):
+                self.bucket.give_back()  # there are no more of these than chunks that were sent
             if self.state == "owner":
                 self.room.backend.touch(self.room.id)
 

@@ -55,12 +55,14 @@ class Room:
             self.orphan_since = now
         self.grant()
 
-    def ack(self, viewer: Viewer, seq: int, now: float) -> None:
-        viewer.ack(seq, now)
+    def ack(self, viewer: Viewer, seq: int, now: float) -> bool:
+        """Whether chunks that were owed are now dealt with."""
+        news = viewer.ack(seq, now)
         viewer.pump(self.rings[viewer.format])
         if viewer.lost and viewer.credit > 0:
             self.ask_key(viewer.format, now)
         self.grant()
+        return news
 
     def ask_key(self, format: str, now: float) -> None:
         """Ask for a key, at most every ``key_gap_s``: one slow viewer must not cost the others their bits."""

@@ -69,11 +69,13 @@ class Viewer:
             self.cursor = None
         self.pump(ring)
 
-    def ack(self, seq: int, now: float) -> None:
-        """Everything up to ``seq`` has been dealt with."""
+    def ack(self, seq: int, now: float) -> bool:
+        """Everything up to ``seq`` has been dealt with. Whether that was news."""
+        before = len(self.owed)
         while self.owed and self.owed[0][0] <= seq:
             self.owed.popleft()
         self.heard = now
+        return len(self.owed) < before
 
     def pump(self, ring: Sequence[Packet]) -> None:
         """Send what there is credit for."""

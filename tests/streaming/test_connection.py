@@ -40,6 +40,19 @@ def test_configure_waits_in_the_queue_and_then_runs() -> None:
     assert backend.last("grant") == (room.id, 4)
 
 
+def test_acks_of_what_was_sent_are_no_chatter_but_empty_ones_are() -> None:
+    hub, _ = make_hub(messages_per_s=10, burst=20)
+    owner = running(hub, window=8)
+    assert owner.room is not None
+    for seq in range(100):
+        hub.deliver(made(owner.room.id, seq, packet(seq)), 0.0)
+        say(owner, p.Ack(seq=seq), 0.0)
+    assert owner.state == "owner"
+    for _ in range(30):
+        say(owner, p.Ack(seq=99), 0.0)
+    assert owner.state == "closed"
+
+
 def test_chunks_flow_by_acks() -> None:
     hub, backend = make_hub()
     connection = running(hub, window=2)
