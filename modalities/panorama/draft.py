@@ -21,7 +21,7 @@ from unreel.modalities.panorama.sampler import atlas, atlas_grid, sample
 GUESS = 0.25  # what the mask says of pixels that are a draft
 BAND = 0.15  # the share of the view's height that is repeated above and below it
 FADE = 0.6  # radians above the view by which nothing but its soft colours is left
-GROUND = 0.5  # how much of that is so below it, where there is mostly something to stand on
+GROUND = 0.7  # how much of that is so below it, where there is mostly something to stand on
 SOFT = 17  # pixels over which what will be seen passes into the draft
 INSET = 0.94  # the outermost edge of the view is not mirrored: it is soft, and its corners bend away
 
@@ -41,8 +41,11 @@ def draft(view_64PP: Tensor, pose_5: Tensor, pad: int) -> Tensor:
     grid = atlas_grid(inside.flatten(0, 1), size)
     sharp, soft = (_known(sample(atlas(x), grid)[0].unflatten(1, (6, size))) for x in (faces, _softened(faces)))
     far = (beyond / FADE).clamp(0, 1) + GROUND * (-beyond / FADE).clamp(0, 1)
-    colour = sharp[:3] + far * soft[3:] * (soft[:3] - sharp[:3])
-    mask = sharp[3:]
+    colour, mask = sharp[:3] + far * soft[3:] * (soft[:3] - sharp[:3]), sharp[3:]
+    for part in (beyond > 0, beyond < 0):  # the poles are of one colour: what meets there comes from all around
+        weight = mask * part
+        mean = (sharp[:3] * weight).sum((1, 2, 3), keepdim=True) / weight.sum().clamp(min=1)
+        colour = colour + part * (beyond.abs() / FADE - 1).clamp(0, 1) * (mean - colour)
     canvas = pad_faces(torch.cat((colour * mask, GUESS * mask)).transpose(0, 1)[None], pad)[0]
     return canvas.to(view_64PP.dtype)
 

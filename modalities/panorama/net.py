@@ -37,7 +37,8 @@ CANDIDATES = 5
 class PanoramaConfig:
     """Sizes. ``size`` and ``pad`` in pixels; ``places`` named kinds of place.
 
-    ``still``: a known pixel that would change by less (of 2, the range of colours) is left exactly as it is.
+    ``still``: a known pixel that would change by less (of 2, the range of colours) is left exactly as it is, and a new
+    one that differs by less from frame to frame stands still.
     ``hold``: before this time a drafted pixel is left as it is, so that what is drawn begins at the draft, as noisy
     as at this time (SDEdit, Meng et al. 2022). Neither changes training.
     """
@@ -209,6 +210,9 @@ class PanoramaNet(nn.Module):
         clean = seen * known.seen_RT3PP + before * known.before_RT3PP + new * (drawn + still[:, None])
         clean = clean + noisy * (_share(t, 1) * own) + mean * (_share(t, c.frames) * own.mean(1, keepdim=True))
         if not self.training:
+            middle = clean.mean(1, keepdim=True)
+            moves = (clean - middle).abs().amax((1, 2), keepdim=True) > c.still
+            clean = torch.where(moves, clean, middle)  # what hardly moves stands still
             small = (clean - known.seen_RT3PP).abs().amax(2, keepdim=True) < c.still
             keep = small & (known.sure_RT1PP > 0.99) | (known.draft_RT1PP > 0.5) & (t < c.hold)
             clean = torch.where(keep, known.seen_RT3PP, clean)
