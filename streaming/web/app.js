@@ -72,10 +72,11 @@ function setState(state, text = "") {
   hud.status(text || words[state] || state);
 }
 
-function control(kind, value = null) {
+// `quiet`: nobody asked for it, so how long it takes is no figure.
+function control(kind, value = null, quiet = false) {
   if (configured?.role !== "owner") return null;
   const id = wire.control(kind, value);
-  hud.control(id);
+  if (!quiet) hud.control(id);
   if (kind !== "camera") ours.add(id); // a glance is no reason to skip frames
   return id;
 }

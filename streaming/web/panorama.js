@@ -9,7 +9,7 @@ const $ = (id) => document.getElementById(id);
 const GAZE_MS = 250; // between two gaze controls
 
 export class PanoramaStage {
-  // events as PanoPlayer's; control(kind, value) sends one
+  // events as PanoPlayer's; control(kind, value, quiet) sends one
   constructor(events, control) {
     this.control = control;
     this.canvas = $("pano");
@@ -67,8 +67,9 @@ export class PanoramaStage {
   // Tell the server which face is looked at, when that changes and not too often.
   _gaze() {
     if (!this.gazes || this.timer !== null || facing(this.look ?? { yaw: 0, pitch: 0 }) === this.sent) return;
+    const first = this.sent === null;
     this.sent = facing(this.look);
-    this.control("camera", [this.look.yaw, this.look.pitch].map((angle) => Math.round(angle * 10) / 10));
+    this.control("camera", [this.look.yaw, this.look.pitch].map((angle) => Math.round(angle * 10) / 10), first);
     document.body.dataset.gaze = this.sent;
     this.timer = setTimeout(() => ((this.timer = null), this._gaze()), GAZE_MS);
   }
