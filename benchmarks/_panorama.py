@@ -34,6 +34,7 @@ from unreel.modalities.panorama.cubemap import (
 )
 from unreel.modalities.panorama.data import HEIGHT, load_panoramas, split
 from unreel.modalities.panorama.film import Windows
+from unreel.modalities.panorama.seams import blend
 
 SHAPE = (144, 192)  # of a view: 4:3
 NEAR = 8  # steps inside a face, beside a seam, that the step across it is compared with
@@ -51,10 +52,20 @@ class Sight:
 
 @dataclass(frozen=True)
 class Made:
-    """What a session made: ``faces`` as they were sent, and ``raw`` before any blending."""
+    """What a session made: ``faces`` as they were sent, and of every window the padded canvases (T, 3, P, P) that they
+    are cut out of, -1..1, by face in the order in which they were made."""
 
     faces: Tensor
-    raw: Tensor
+    canvases: list[dict[str, Tensor]]
+
+    def cut(self, pad: int, blended: bool, yielding: bool = False) -> Tensor:
+        """Faces anew from the canvases: blended with each other or not, the later ones giving way or not."""
+        parts = []
+        for window in self.canvases:
+            order = "".join(window) if yielding else ""
+            faces = [blend(f, window, pad, order) if blended else crop_faces(window[f], pad) for f in FACES]
+            parts.append(torch.stack(faces, 1))
+        return ((torch.cat(parts)[: len(self.faces)] + 1) * 127.5).round()
 
 
 def sights(data: Path | None) -> tuple[list[Sight], list[Sight]]:
@@ -120,16 +131,14 @@ def shoot(model: Model, view_: dict[str, Any] | None, frames: int, seed: int = 0
     if view_ is not None:
         session.send("view", view_)
     sent: list[Tensor] = []
-    raw: dict[int, dict[str, Tensor]] = {}
+    canvases: dict[int, dict[str, Tensor]] = {}
     codec: Any = model.codec
     for event in session.stream(frames=frames):
         if event.replaces is None:
             canvas = pixel_shuffle(session.state.past[event.chunk.index].clean.float(), codec.fold)
-            face = crop_faces(canvas, codec.pad).clamp(-1, 1)
-            raw.setdefault(event.chunk.start, {})[event.chunk.region] = ((face + 1) * 127.5).round()
+            canvases.setdefault(event.chunk.start, {})[event.chunk.region] = canvas.clamp(-1, 1)
         sent += [torch.from_numpy(w).permute(1, 0, 4, 2, 3).float() for w in windows.add(event)]
-    bare = [torch.stack([raw[start][face] for face in FACES], 1) for start in sorted(raw)]
-    return Made(torch.cat(sent)[:frames], torch.cat(bare)[:frames])
+    return Made(torch.cat(sent)[:frames], [canvases[start] for start in sorted(canvases)])
 
 
 # ---- measures --------------------------------------------------------------------------------------------
@@ -171,6 +180,24 @@ def step_ratio(faces: Tensor, where: Tensor | None = None) -> float:
             totals[index, 1] += weights[..., part, :].sum()
     (seam, seams), (inner, inners) = totals.tolist()
     return (seam / seams) / (inner / inners) if seams and inner else math.nan
+
+
+def cell_ratio(faces: Tensor, where: Tensor, cell: int) -> float:
+    """The mean step across the edges of a network's cells of so many pixels, inside faces, over all other steps there.
+
+    1 where no cell can be seen. The cube's edges are edges of cells too, so its seams cannot be finer than this.
+    """
+    totals = torch.zeros(2, 2)
+    for axis in (-1, -2):
+        steps = faces.diff(dim=axis).abs().mean(2).transpose(axis, -1)
+        mask = where.float().expand(len(faces), -1, -1, -1).transpose(axis, -1)
+        weights = mask[..., 1:] * mask[..., :-1]
+        edge = torch.arange(1, faces.shape[-1]) % cell == 0
+        for index, part in enumerate((edge, ~edge)):
+            totals[index, 0] += (steps * weights)[..., part].sum()
+            totals[index, 1] += weights[..., part].sum()
+    (across, edges), (within, others) = totals.tolist()
+    return (across / edges) / (within / others) if edges and others else math.nan
 
 
 def energy(faces: Tensor, where: Tensor | None = None) -> float:

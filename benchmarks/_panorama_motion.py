@@ -39,7 +39,8 @@ def motions(model: Model, held_out: list[p.Sight], quick: bool = False) -> dict[
 
 def motion(model: Model, sight: p.Sight, path_N4: Tensor, seed: int = 0) -> dict[str, Any]:
     """One clip: a wrong or turned face would show below 15 dB in ``face_psnr_db``."""
-    size = int(getattr(model.codec, "size"))  # noqa: B009
+    codec: Any = model.codec
+    size = codec.size
     view, real = p.view(sight, path_N4), p.truth(sight, size)
     inside = p.projected(view, size)[1] >= p.COVERED
     faces = p.shoot(model, view, len(path_N4), seed).faces

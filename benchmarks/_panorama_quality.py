@@ -27,7 +27,8 @@ def quality(model: Model, train: list[p.Sight], held_out: list[p.Sight], quick: 
     """Photographs and turning clips of held-out panoramas: inside the view against the truth, outside by crops."""
     photos = [(sight, camera) for sight in held_out for camera in PHOTOS]
     photos = photos[:3] if quick else photos
-    size = int(getattr(model.codec, "size"))  # noqa: B009
+    codec: Any = model.codec
+    size = codec.size
     cut: dict[str, list[Frames]] = {}
     rows = []
     for number, (sight, camera) in enumerate(p.progress(photos, "photographs")):
@@ -136,9 +137,11 @@ def seams(model: Model, held_out: list[p.Sight], quick: bool = False) -> dict[st
     """The step ratio of generated pixels with and without blending and padding, and of the truth."""
     photos = [(sight, camera) for sight in held_out for camera in PHOTOS]
     photos = photos[:2] if quick else photos
-    size = int(getattr(model.codec, "size"))  # noqa: B009
+    codec: Any = model.codec
+    size, pad = codec.size, codec.pad
     bare = p.variant(model, surround=False)
     found: dict[str, list[float]] = {}
+    cells: dict[str, list[float]] = {}
     for number, (sight, camera) in enumerate(p.progress(photos, "seams")):
         view = p.view(sight, p.cameras([camera]))
         open_ = p.projected(view, size)[1] == 0
@@ -146,20 +149,30 @@ def seams(model: Model, held_out: list[p.Sight], quick: bool = False) -> dict[st
         untold = p.shoot(bare, view, model.frames_per_chunk, seed=number)
         worlds = {
             "as shipped": told.faces,
-            "without blending": told.raw,
+            "blended evenly": told.cut(pad, blended=True),
+            "later faces give way": told.cut(pad, blended=True, yielding=True),
+            "without blending": told.cut(pad, blended=False),
             "without padding": untold.faces,
-            "without both": untold.raw,
+            "without both": untold.cut(pad, blended=False),
             "truth": p.truth(sight, size),
         }
         for name, world in worlds.items():
             found.setdefault(name, []).append(p.step_ratio(world, open_.expand(len(world), -1, -1, -1)))
-    return {"worlds": len(photos), "ratio": {name: p.outline(ratios) for name, ratios in found.items()}}
+        for name in ("as shipped", "truth"):
+            cells.setdefault(name, []).append(p.cell_ratio(worlds[name], open_, codec.fold))
+    return {
+        "worlds": len(photos),
+        "ratio": {name: p.outline(ratios) for name, ratios in found.items()},
+        "cell": codec.fold,
+        "cells": {name: p.outline(ratios) for name, ratios in cells.items()},
+    }
 
 
 def flicker(model: Model, held_out: list[p.Sight], quick: bool = False) -> dict[str, Any]:
     """Around a photograph nothing moves: how much pixels outside change from frame to frame, and how detail fades."""
     used, frames = (held_out[:1], 12) if quick else (held_out, STILL)
-    size, span = int(getattr(model.codec, "size")), model.frames_per_chunk  # noqa: B009
+    codec: Any = model.codec
+    size, span = codec.size, model.frames_per_chunk
     rows = []
     for number, sight in enumerate(p.progress(used, "flicker")):
         view = p.view(sight, p.cameras([PHOTOS[0]]))

@@ -65,6 +65,9 @@ def seams(found: dict[str, Any]) -> str:
     note = (
         f"Step across the 12 edges over the steps beside them, outside the view of {found['worlds']} photographs. "
         f"Wanted of the shipped model: {SEAM_GATE} or less ({_verdict(shipped <= SEAM_GATE)}). "
+        f"Every edge of a face is also one of the network's cells of {found['cell']} pixels; step across those inside "
+        f"faces over the other steps: {found['cells']['as shipped']['mean']:.2f}, of the truth "
+        f"{found['cells']['truth']['mean']:.2f}. "
         f"{_tables.caption(found['setting'])}"
     )
     return f"{_tables.markdown(('seams', 'mean', 'range'), body)}\n\n{note}"

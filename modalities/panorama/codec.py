@@ -23,12 +23,14 @@ class FaceCodec:
 
     Its state holds the canvases (T, 3, P, P) of the window at hand by face, and the numbers of their chunks.
     ``mend`` blends the strips along the seams (see ``seams``); without it every face stays as it was made.
+    ``yielding``: later faces give way to earlier ones.
     """
 
     size: int = 128
     pad: int = 8
     fold: int = 4
     mend: bool = True
+    yielding: bool = False
 
     def latent_shape(self, frames: int, height: int, width: int) -> tuple[int, ...]:
         raise UserError("a panorama does not begin with frames: send it a view")
@@ -52,19 +54,20 @@ class FaceCodec:
         held[chunk.region] = pixel_shuffle(latents.float(), self.fold).clamp(-1, 1)
         made = {name: kept for name, kept in held.items() if len(name) == 1}
         final = not self.mend or is_settled(chunk.region, made)
-        emissions = [Emission(chunk, self._face(chunk.region, made, told["pose"]), final)]
+        order = "".join(sorted(made, key=lambda face: int(held["index." + face]))) if self.yielding else ""
+        emissions = [Emission(chunk, self._face(chunk.region, made, order, told["pose"]), final)]
         for edge in EDGES:
             other, its_edge, _ = NEIGHBOURS[chunk.region][edge]
             if other in made and self.mend:
-                mended = strip_of(other, its_edge, blend(other, made, self.pad), self.pad)
+                mended = strip_of(other, its_edge, blend(other, made, self.pad, order), self.pad)
                 patch = FacePatch(other, to_frames(mended.pixels_TCHW), mended.top, mended.left)
                 whose = replace(chunk, index=int(held["index." + other]), region=other)
                 emissions.append(Emission(whose, patch, is_settled(other, made)))
         return emissions, held
 
-    def _face(self, face: str, made: Mapping[str, Tensor], pose: Tensor) -> FacePatch:
+    def _face(self, face: str, made: Mapping[str, Tensor], order: str, pose: Tensor) -> FacePatch:
         inner = slice(self.pad, self.pad + self.size)
-        pixels = blend(face, made, self.pad) if self.mend else made[face][..., inner, inner]
+        pixels = blend(face, made, self.pad, order) if self.mend else made[face][..., inner, inner]
         roll, pitch, yaw, fov_x, fov_y = pose.tolist()
         camera = None if fov_x != fov_x else (roll, pitch, yaw, fov_x, fov_y)
         return FacePatch(face, to_frames(pixels), camera=camera)

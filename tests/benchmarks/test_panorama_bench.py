@@ -46,6 +46,13 @@ def test_what_goes_on_over_edges_has_no_seams_and_a_shifted_face_has(faces: torc
     assert p.step_ratio(broken, elsewhere) == pytest.approx(p.step_ratio(faces, elsewhere))
 
 
+def test_cells_that_show_are_counted(faces: torch.Tensor) -> None:
+    where = torch.ones(1, 6, SIZE, SIZE, dtype=torch.bool)
+    assert p.cell_ratio(faces, where, 4) == pytest.approx(1, abs=0.05)
+    blocky = faces.unfold(-1, 4, 4).mean(-1).repeat_interleave(4, -1) * 0.2 + faces * 0.8
+    assert p.cell_ratio(blocky, where, 4) > 1.1
+
+
 def test_a_turned_face_is_below_the_gate_and_a_right_one_is_not(faces: torch.Tensor) -> None:
     wrong = faces.clone()
     wrong[:, FACES.index("R")] = wrong[:, FACES.index("R")].rot90(1, (-2, -1))
@@ -157,3 +164,11 @@ def test_larger_faces_run_through_the_same_path(model: Model) -> None:
     assert found["faces"][0]["face"] == "F"
     assert found["tokens_per_face"] == 64
     assert found["peak_bytes"] < 2**30
+
+
+@pytest.mark.parametrize("yielding", [False, True])
+def test_canvases_blended_anew_are_what_was_sent(yielding: bool) -> None:
+    model = tiny_panorama(codec={"class": "faces", "size": 16, "pad": 4, "fold": 2, "yielding": yielding})
+    made = p.shoot(model, p.view(p.drawn(1), p.cameras([PHOTOS[1]])), 4)
+    assert torch.equal(made.faces, made.cut(4, blended=True, yielding=yielding))
+    assert not torch.equal(made.faces, made.cut(4, blended=True, yielding=not yielding))
