@@ -76,7 +76,7 @@ def noisy_times(sequences: int, chunks: int, generator: torch.Generator, start_s
     """
     normal = torch.randn(sequences, chunks, generator=generator)
     start = torch.rand(sequences, chunks, generator=generator) < start_share
-    return torch.where(start, torch.zeros(()), torch.sigmoid(1.3 * normal - 1.0))
+    return torch.where(start, torch.zeros(()), torch.sigmoid(1.3 * normal - 0.6))
 
 
 def mix(clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
@@ -85,21 +85,49 @@ def mix(clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
     return t * clean + (1 - t) * noise
 
 
-def pixel_weights(frames_BT3PP: Tensor, backdrop: Tensor, peak: float, grow: int = 2) -> Tensor:
-    """How much each pixel counts (B, T, 1, P, P): ``peak`` near what moves, 1 elsewhere.
+def pixel_weights(
+    moving_BT1PP: Tensor, player_BT1PP: Tensor, fish_BT1PP: Tensor, peak: float, player_peak: float, entry: float
+) -> Tensor:
+    """How much each pixel counts (B, T, 1, P, P): ``peak`` near what moves, more near the player, 1 elsewhere.
 
-    Only earlier frames decide, never the frame itself: a weight that knew the answer would bias the
-    prediction towards things that may appear (a fish of one spawn in ten would always be drawn).
-    The chunk's first frame looks one frame back, its second two; edges, where fish come in, count double.
+    The masks are of what moves and of the player, real or as the network saw them, and of real fish. Only earlier
+    frames decide: a weight that knew the answer would bias the prediction towards things that may appear.
+    The chunk's first frame looks one frame back, its second two.
+    At the left and right edges, where fish come in, that bias is wanted: a sampler of few steps stays too near
+    to the average and lets too few in. A fish there counts ``entry`` times.
     """
-    moving = ((frames_BT3PP - backdrop).abs().amax(2, keepdim=True) > 0.15).float()
-    near = F.max_pool2d(moving.flatten(0, 1), 4 * grow + 1, stride=1, padding=2 * grow).unflatten(0, moving.shape[:2])
-    anchor = torch.arange(near.shape[1]) // 2 * 2 - 1  # the last frame of the chunk before
+    anchor = torch.arange(moving_BT1PP.shape[1]) // 2 * 2 - 1  # the last frame of the chunk before
     known = (anchor >= 0).float()[:, None, None, None]
-    near = near[:, anchor.clamp(min=0)] * known
+    near, own = (widened(mask, 4)[:, anchor.clamp(min=0)] * known for mask in (moving_BT1PP, player_BT1PP))
     edge = torch.zeros(near.shape[-1])
-    edge[:4] = edge[-4:] = 1.0
-    return torch.maximum(1 + (peak - 1) * near, 1 + edge * known)
+    edge[:6] = edge[-6:] = 1.0
+    weights = torch.maximum(1 + (peak - 1) * near, 1 + (peak / 2 - 1) * edge * known) + (player_peak - peak) * own
+    return weights * (1 + (entry - 1) * edge * fish_BT1PP)
+
+
+def widened(mask_BT1PP: Tensor, by: int) -> Tensor:
+    """A mask (B, T, 1, P, P) grown by ``by`` pixels to every side."""
+    return F.max_pool2d(mask_BT1PP.flatten(0, 1), 2 * by + 1, stride=1, padding=by).unflatten(0, mask_BT1PP.shape[:2])
+
+
+def faded(frames_BT3PP: Tensor, backdrop: Tensor, generator: torch.Generator, least: float = 0.25) -> Tensor:
+    """Frames whose sprites are pale and soft, here more, there less: what a long dream makes of them.
+
+    From a random frame on, by patches that stay; ``least`` is the strongest fading. As context of real chunks,
+    it teaches to bring back what is fading.
+    """
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator)
+
+    batch, frames = frames_BT3PP.shape[:2]
+    patches = F.interpolate(uniform(batch, 1, 4, 4), size=frames_BT3PP.shape[-2:], mode="bilinear")[:, None]
+    begin = (uniform(batch, 1) * 2 - 1) * frames
+    on = (torch.arange(frames) >= begin).float()[..., None, None, None]
+    strength = 1 - on * (1 - least) * (1 - patches)
+    sprites = frames_BT3PP - backdrop
+    soft = F.avg_pool2d(sprites.flatten(0, 1), 3, stride=1, padding=1, count_include_pad=False).view_as(sprites)
+    return backdrop + strength * torch.lerp(sprites, soft, on * uniform(batch, 1, 1, 1, 1))
 
 
 def border_weights(corner: tuple[int, int], side: int, whole: int, unit: int, margin: int = 5) -> Tensor:

@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 
 from unreel.engine.weights import fill, read_tensors
+from unreel.modalities.media.frames import Frames
 from unreel.modalities.video.dream import forcing
 from unreel.modalities.video.dream.data import Windows, backdrop_of, load_shards
+from unreel.modalities.video.dream.measure import fish_mask, player_mask
 from unreel.modalities.video.dream.net import Corner, DreamNet, Encoded, cut, fold_pixels, unfold_pixels
 from unreel.modalities.video.dream.peers import Peers
 
@@ -38,14 +40,17 @@ class TrainConfig:
     crop: int = 4
     crops: int = 8
     crop_share: float = 0.5
-    crop_until: float = 0.8
     rate: float = 1e-3
     warmup: int = 150
     decay_from: float = 0.55
     ema: float = 0.999
-    peak: float = 10.0
+    peak: float = 15.0
+    player_peak: float = 40.0
+    entry: float = 4.0
+    fade_share: float = 0.35
     rollout_from: float = 0.25
     rollout_share: float = 0.4
+    guess_share: float = 0.5
     dropout: float = 0.1
     save_minutes: float = 2.0
     seed: int = 0
@@ -54,6 +59,12 @@ class TrainConfig:
     meet_every: int = 20
     warm: str = ""
     net: dict[str, Any] = field(default_factory=dict)
+
+
+def to_bytes(pixels_BT3PP: Tensor) -> Frames:
+    """Pixels in [-1, 1] as frames uint8 (B, T, P, P, 3)."""
+    frames: Frames = ((pixels_BT3PP.clamp(-1, 1) + 1) * 127.5).round().byte().movedim(2, -1).numpy()
+    return frames
 
 
 class Trainer:
@@ -163,6 +174,7 @@ class Trainer:
         """Weighted squared error of the clean prediction over noisy rows."""
         c, fold, g = self.config, self.master.config.fold, self.generator
         pixels, actions, corner = self.material()
+        backdrop = cut(self.master.backdrop.detach(), corner, 4 * fold, pixels)
         clean = fold_pixels(pixels, fold).unflatten(1, (c.chunks, 2))
         dropped = torch.rand(*actions.shape[:2], 1, generator=g) < c.dropout
         actions = actions.masked_fill(dropped, self.master.config.actions)
@@ -170,18 +182,37 @@ class Trainer:
         rolling = self.seconds > c.rollout_from * c.minutes * 60 and torch.rand((), generator=g) < c.rollout_share
         if rolling:
             past = self.own(clean, actions, corner)
+        guessed = torch.rand(len(clean), generator=g) < c.guess_share
+        begun = torch.where(guessed[:, None, None, None, None, None], past, clean)  # what a sampler takes its noise off
+        past = self.fade(past, backdrop)
         times = forcing.noisy_times(*clean.shape[:2], g)
-        out = self.rows(past, clean, forcing.context_times(*clean.shape[:2], g), times, actions, corner)
+        out = self.rows(past, begun, forcing.context_times(*clean.shape[:2], g), times, actions, corner)
         error = (unfold_pixels(out, fold) - pixels).square().mean(2, keepdim=True)
-        backdrop = cut(self.master.backdrop.detach(), corner, 4 * fold, pixels)
         whole = self.master.config.size // (4 * fold)
-        weights = forcing.pixel_weights(pixels, backdrop, c.peak)
+        weights = self.weights(pixels, unfold_pixels(past, fold).flatten(1, 2), backdrop)
         weights = weights * forcing.border_weights(corner, pixels.shape[-1] // (4 * fold), whole, 4 * fold)
         scale = (1 / ((1 - times) ** 2 + 0.15)).repeat_interleave(2, 1)[..., None, None, None]
         plain = error.detach().mean((2, 3, 4))
         start = plain[times.repeat_interleave(2, 1) == 0]
         parts = {"mse": float(plain.mean()), "start": float(start.mean()), "side": float(pixels.shape[-1])}
-        return (error * weights * scale).mean() * 2.5, parts | {"rolling": float(rolling)}
+        return (error * weights * scale).mean() * 0.6, parts | {"rolling": float(rolling)}
+
+    def weights(self, real: Tensor, seen: Tensor, backdrop: Tensor) -> Tensor:
+        """How much each pixel (B, T, 1, P, P) of the real frames counts when ``seen`` was the context."""
+        c = self.config
+        moving = torch.maximum((real - backdrop).abs(), (seen - backdrop).abs()).amax(2, keepdim=True) > 0.15
+        views = [to_bytes(frames) for frames in (real, seen)]
+        player, fish = (torch.from_numpy(m)[:, :, None] for m in (player_mask(views[0]), fish_mask(views[0])))
+        player |= torch.from_numpy(player_mask(views[1]))[:, :, None]
+        return forcing.pixel_weights(moving.float(), player.float(), fish.float(), c.peak, c.player_peak, c.entry)
+
+    def fade(self, past: Tensor, backdrop: Tensor) -> Tensor:
+        """``past`` (folded chunks) with the sprites of a share of the sequences fading."""
+        fold, g = self.master.config.fold, self.generator
+        frames = unfold_pixels(past, fold).flatten(1, 2)
+        pale = fold_pixels(forcing.faded(frames, backdrop, g), fold).view_as(past)
+        chosen = torch.rand(len(past), generator=g) < self.config.fade_share
+        return torch.where(chosen[:, None, None, None, None, None], pale, past)
 
     def material(self) -> tuple[Tensor, Tensor, Corner]:
         """Pixels (B, T, 3, P, P) in [-1, 1], actions (B, C, 2) and the place of the crop in tokens.
@@ -189,9 +220,7 @@ class Trainer:
         Crops around the player show more of what is hard per second of computing than whole frames do.
         """
         c, unit = self.config, 4 * self.master.config.fold
-        done = self.seconds / (c.minutes * 60)
-        share = c.crop_share if done < c.crop_until else 0.0
-        if torch.rand((), generator=self.generator) < share:
+        if torch.rand((), generator=self.generator) < c.crop_share:
             room = self.master.config.size // unit - c.crop + 1
             top, left = (int(i) for i in torch.randint(room, (2,), generator=self.generator))
             frames, actions = self.windows.around(c.crops, top * unit, left * unit, c.crop * unit)
@@ -214,19 +243,19 @@ class Trainer:
         return past
 
     def rows(
-        self, past: Tensor, clean: Tensor, past_times: Tensor, times: Tensor, actions: Tensor, corner: Corner
+        self, past: Tensor, begun: Tensor, past_times: Tensor, times: Tensor, actions: Tensor, corner: Corner
     ) -> Tensor:
-        """Clean predictions (B, 2*C, channels, H, W) of noisy chunks under the given context."""
+        """Clean predictions (B, 2*C, channels, H, W) of ``begun`` at ``times`` under the context ``past``."""
         net, g = self.work, self.generator
         before = forcing.mix(past, torch.randn(past.shape, generator=g), past_times)
-        now = forcing.mix(clean, torch.randn(clean.shape, generator=g), times)
+        now = forcing.mix(begun, torch.randn(begun.shape, generator=g), times)
         previous = torch.cat((torch.zeros_like(before[:, :1]), before[:, :-1]), 1)
         previous_time = torch.cat((torch.zeros_like(past_times[:, :1]), past_times[:, :-1]), 1)
 
         def stacked(context: Tensor, noisy: Tensor) -> Tensor:
             return torch.cat((context[:, :-1].flatten(0, 1), noisy.flatten(0, 1)))
 
-        view = forcing.TwinView(*clean.shape[:2], net.coords(clean.shape[2:]), net.rope, clean.shape[2])
+        view = forcing.TwinView(*begun.shape[:2], net.coords(begun.shape[2:]), net.rope, begun.shape[2])
         states, row_times = stacked(before, now), stacked(past_times, times)
         condition = {
             "action": stacked(actions, actions),
@@ -239,4 +268,4 @@ class Trainer:
         sizes = (n, len(states) - n)
         noisy = Encoded(*(part.split(sizes)[1] for part in encoded))
         out = net.decode(tokens.split(sizes)[1], noisy, states[n:], row_times[n:], condition["previous"][n:], corner)
-        return out.unflatten(0, clean.shape[:2]).flatten(1, 2)
+        return out.unflatten(0, begun.shape[:2]).flatten(1, 2)

@@ -51,14 +51,36 @@ def test_mix_is_clean_at_one_and_noise_at_zero() -> None:
 
 
 def test_pixel_weights_know_nothing_of_their_own_chunk() -> None:
-    backdrop = torch.zeros(3, 16, 16)
-    frames = torch.zeros(1, 6, 3, 16, 16)
-    frames[0, 4:, :, 8, 8] = 1.0  # appears in the third chunk
-    weights = forcing.pixel_weights(frames, backdrop, 10.0)
-    assert weights.shape == (1, 6, 1, 16, 16)
-    assert weights.max() < 10
-    frames[0, 3, :, 8, 8] = 1.0  # seen in the chunk before
-    assert forcing.pixel_weights(frames, backdrop, 10.0)[0, 4, 0, 8, 8] == 10
+    moving, player, fish = torch.zeros(3, 1, 6, 1, 32, 32)
+    moving[0, 4:, :, 16, 16] = player[0, 4:, :, 16, 16] = fish[0, 4:, :, 16, 16] = 1.0  # appears in the third chunk
+    weights = forcing.pixel_weights(moving, player, fish, 10.0, 40.0, 4.0)
+    assert weights.shape == (1, 6, 1, 32, 32)
+    assert weights[:, 4:, :, 16, 16].max() == 1
+    assert weights[:, 4:, :, 16, 0].min() == 5  # the edge, where fish come in
+    moving[0, 3, :, 16, 16] = 1.0  # seen in the chunk before
+    assert forcing.pixel_weights(moving, player, fish, 10.0, 40.0, 4.0)[0, 4, 0, 16, 16] == 10
+    player[0, 3, :, 16, 16] = 1.0
+    assert forcing.pixel_weights(moving, player, fish, 10.0, 40.0, 4.0)[0, 4, 0, 16, 16] == 40
+
+
+def test_a_fish_at_the_edge_counts_more() -> None:
+    moving, player, fish = torch.zeros(3, 1, 4, 1, 32, 32)
+    fish[0, 2, 0, 5, 0] = 1.0
+    assert forcing.pixel_weights(moving, player, fish, 10.0, 40.0, 4.0)[0, 2, 0, 5, :2].tolist() == [20, 5]
+
+
+def test_fading_pales_sprites_and_leaves_the_backdrop() -> None:
+    backdrop = torch.full((3, 16, 16), 0.5)
+    frames = backdrop.expand(64, 4, 3, 16, 16).clone()
+    frames[..., 4:12, 4:12] = -0.5
+    pale = forcing.faded(frames, backdrop, torch.Generator().manual_seed(0))
+    assert torch.equal(pale[..., 0, 0], frames[..., 0, 0])
+    inside = (pale[:, -1, 0, 8, 8] - 0.5) / -1.0  # what is left of the sprite
+    assert 0.25 <= inside.min() < 0.6
+    assert inside.max() <= 1
+    first, last = (pale[:, t, 0, 8, 8] - 0.5 for t in (0, -1))
+    assert (first <= last).all()  # once faded, it stays so
+    assert (first < last).any()
 
 
 def test_borders_count_only_where_the_world_ends() -> None:
