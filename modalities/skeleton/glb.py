@@ -20,7 +20,7 @@ import numpy as np
 from unreel.engine.errors import UserError
 from unreel.modalities.skeleton.clips import Clip
 from unreel.modalities.skeleton.gltf import read_rig
-from unreel.modalities.skeleton.materials import Looks, texture_infos
+from unreel.modalities.skeleton.materials import Looks, bare_png, texture_infos
 from unreel.modalities.skeleton.mesh import Mesh, Part, vertex_normals
 from unreel.modalities.skeleton.rig import Rig
 from unreel.modalities.skeleton.rotations import Floats
@@ -101,9 +101,9 @@ class _Writer:
         return self.add("accessors", entry)
 
     def looks(self, looks: Looks) -> None:
-        """Materials and what they refer to, as they are; images into the binary part, byte for byte."""
+        """Materials and what they refer to, as they are; images into the binary part, their pixels byte for byte."""
         for image in looks.images:
-            entry = {"bufferView": self.view(image.data), "mimeType": image.mime}
+            entry = {"bufferView": self.view(bare_png(image.data)), "mimeType": image.mime}
             self.add("images", entry | ({"name": image.name} if image.name else {}))
         for key, entries in (
             ("samplers", looks.samplers),

@@ -75,6 +75,7 @@ def read_rig(source: str | os.PathLike[str] | bytes | Document, *, fps: float = 
         np.concatenate([piece[2] for piece in found]),
         moves,
         tuple(dict.fromkeys(notes)),
+        sum(part.weightless for node in skinned for part in parts[node]),
     )
 
 

@@ -147,6 +147,22 @@ def mime_of(data: bytes, otherwise: str) -> str:
     return next((mime for magic, mime in MAGIC if data.startswith(magic)), otherwise)
 
 
+def bare_png(data: bytes) -> bytes:
+    """A PNG without what it says about gamma, colour space and pixel shape: glTF ignores it, its validator reports it.
+
+    Pixels stay as they are, byte for byte; so does everything that is no PNG.
+    """
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return data
+    kept, at = [data[:8]], 8
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] not in (b"gAMA", b"cHRM", b"iCCP", b"sRGB", b"pHYs"):
+            kept.append(data[at : at + 12 + length])
+        at += 12 + length
+    return b"".join(kept)
+
+
 def plain_material(colour: Iterable[float], name: str = "", texture: int | None = None) -> Entry:
     """A matt material of one linear RGBA colour, or of a texture times that colour."""
     red, green, blue, alpha = (float(value) for value in colour)

@@ -23,6 +23,7 @@ class Skinned:
     part: Part
     joints: Ints | None = None
     weights: Floats | None = None
+    weightless: int = 0  # vertices whose weights in the file are all zero
 
 
 def read_mesh(document: Document, node: int, notes: list[str]) -> list[Skinned]:
@@ -71,8 +72,10 @@ def read_primitive(document: Document, primitive: dict[str, Any], name: str, not
     if cleaned is None:
         return None
     part, kept = cleaned
-    joints, weights = _influences(document, attributes, count, name, notes)
-    return Skinned(part, None if joints is None else joints[kept], None if weights is None else weights[kept])
+    joints, weights, weightless = _influences(document, attributes, count, name, notes)
+    if joints is None or weights is None:
+        return Skinned(part)
+    return Skinned(part, joints[kept], weights[kept], weightless)
 
 
 def _faces(document: Document, primitive: dict[str, Any], count: int) -> Ints:
@@ -93,15 +96,15 @@ def _faces(document: Document, primitive: dict[str, Any], count: int) -> Ints:
 
 def _influences(
     document: Document, attributes: dict[str, int], count: int, name: str, notes: list[str]
-) -> tuple[Ints | None, Floats | None]:
-    """The four strongest joints of every vertex over all sets, weights adding up to 1."""
+) -> tuple[Ints | None, Floats | None, int]:
+    """The four strongest joints of every vertex over all sets, weights adding up to 1; and how many had no weight."""
     joints, weights, number = [], [], 0
     while f"JOINTS_{number}" in attributes and f"WEIGHTS_{number}" in attributes:
         joints.append(document.raw(attributes[f"JOINTS_{number}"]).astype(np.int64))
         weights.append(document.numbers(attributes[f"WEIGHTS_{number}"]))
         number += 1
     if not joints or any(len(values) != count for values in (*joints, *weights)):
-        return None, None
+        return None, None, 0
     every = np.concatenate(weights, 1)
     total = np.where(np.isfinite(every), np.maximum(every, 0), 0).sum(1)
     empty = total < 1e-6
@@ -114,7 +117,7 @@ def _influences(
         notes.append(
             f"{name}: the weights of {int((off & ~empty).sum())} of {count} vertices did not add up to 1; they do now"
         )
-    return top_weights(np.concatenate(joints, 1), every)
+    return *top_weights(np.concatenate(joints, 1), every), int(empty.sum())
 
 
 def moved(part: Part, matrix: Floats) -> Part:

@@ -24,6 +24,7 @@ class Rig:
     weights: Floats
     clips: tuple[Clip, ...] = ()
     notes: tuple[str, ...] = ()
+    weightless: int = 0  # vertices that had no weight in the file they came from
 
     def __post_init__(self) -> None:
         count = len(self.mesh.positions)
@@ -75,6 +76,15 @@ class Rig:
             while above >= 0 and above not in place:
                 above = int(self.skeleton.parents[above])
             target[old] = place.get(above, 0)
+        return self._on(skeleton, order, target)
+
+    def rehung(self, changes: dict[int, int]) -> Rig:
+        """The rig with some joints (the keys) hung on other parents; it looks the same in every clip but for scales."""
+        skeleton, order = self.skeleton.rehung(changes)
+        return self._on(skeleton, order, np.argsort(order))
+
+    def _on(self, skeleton: Skeleton, order: Ints, target: Ints) -> Rig:
+        """The rig on a rebuilt skeleton: ``order[new] = old``, ``target[old] = new``."""
         joints, weights = top_weights(target[self.joints], self.weights)
         clips = tuple(clip.taken(self.skeleton, skeleton, order) for clip in self.clips)
         return replace(self, skeleton=skeleton, joints=joints, weights=weights, clips=clips)

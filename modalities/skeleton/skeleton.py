@@ -170,6 +170,11 @@ class Skeleton:
             parents[here], below, here = below, here, above
         return self._rebuilt(list(range(len(self))), parents)
 
+    def rehung(self, changes: dict[int, int]) -> tuple[Skeleton, Ints]:
+        """The same joints in the same places, some (the keys) hung on another parent; and ``order[new] = old``."""
+        parents = {old: int(above) for old, above in enumerate(self.parents)} | changes
+        return self._rebuilt(list(range(len(self))), parents)
+
     def _rebuilt(self, keep: list[int], parents: dict[int, int]) -> tuple[Skeleton, Ints]:
         order = ordered({old: parents[old] for old in keep})
         place = {old: new for new, old in enumerate(order)}
