@@ -18,7 +18,10 @@ SENT = 64  # newest chunks whose events may still be replaced
 def finish(session: Session, flight: Flight) -> list[Event]:
     """A chunk is clean: remember it, decode it and make its events (one, unless the codec mends earlier chunks too)."""
     state, codec = session.state, session.model.codec
-    remember(session, Past(flight.chunk, flight.state, flight.conditions), flight)
+    past = Past(flight.chunk, flight.state, flight.conditions)
+    remember(session, past, flight)
+    if steered(session.plan):
+        state.route = session.plan.after(past, state.route)
     began = time.perf_counter()
     if hasattr(codec, "emit"):
         emissions, state.codec = codec.emit(flight.chunk, flight.state, flight.conditions, state.codec)

@@ -80,7 +80,8 @@ class Control(Protocol):
 
 
 class SteeredPlan(Plan, Protocol):
-    """A plan that decides its order while it runs, by what it is sent: faces of a cube, the one looked at first.
+    """A plan that decides its order while it runs: by what it is sent (faces of a cube, the one looked at first), or
+    by what was made (joints, until one says that it was the last).
 
     ``controls`` steer it (a class attribute); ``regions`` generated chunks share a span of time; ``recall`` is how many
     latent frames of the past ``told`` needs. What was decided is a ``route``: plain data that the session owns.
@@ -96,6 +97,10 @@ class SteeredPlan(Plan, Protocol):
 
     def decide(self, index: int, route: Memory, held: Mapping[str, Held]) -> Memory:
         """The route from chunk ``index`` on, under the controls ``held``."""
+        ...
+
+    def after(self, past: Past, route: Memory) -> Memory:
+        """The route now that a generated chunk is finished: where what was made decides what comes, or that it ends."""
         ...
 
     def told(self, chunk: Chunk, route: Memory, past: Mapping[int, Past]) -> dict[str, Tensor]:

@@ -87,7 +87,7 @@ class Model:
     @property
     def frames_per_chunk(self) -> int:
         """Media frames in one chunk, the first of a stream excepted: that one has ``lead`` fewer."""
-        return int(self.card.plan["frames"]) * int(getattr(self.codec, "frames_per_latent", 1))
+        return int(self.card.plan.get("frames", 1)) * int(getattr(self.codec, "frames_per_latent", 1))
 
     @property
     def lead(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import ClassVar, TypeGuard
 
 from unreel.engine.interfaces import Memory, SteeredPlan
 from unreel.engine.types import Chunk
@@ -17,6 +17,8 @@ class TimePlan:
     frame_shape: tuple[int, ...]  # one latent frame: (C, H, W)
     length: int | None = None
 
+    choosy: ClassVar[bool] = False
+
     def chunk(self, index: int, route: Memory | None = None) -> Chunk | None:
         if self.length is not None and index >= self.length:
             return None
@@ -27,8 +29,8 @@ class TimePlan:
 
 
 def choosy(plan: object) -> bool:
-    """Whether a plan hides some earlier chunks from later ones (a ``TimePlan`` does not)."""
-    return not isinstance(plan, TimePlan)
+    """Whether a plan hides some earlier chunks from later ones; one that never does says ``choosy = False``."""
+    return bool(getattr(plan, "choosy", True))
 
 
 def steered(plan: object) -> TypeGuard[SteeredPlan]:

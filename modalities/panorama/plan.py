@@ -105,6 +105,10 @@ class CubePlan:
             "view": now.canvas, "fragments": fragments, "pose": now.pose, "draft": guess,
         }  # fmt: skip
 
+    def after(self, past: Past, route: Memory) -> Memory:
+        """What was made changes nothing: the order follows what is sent."""
+        return route
+
     def _look(self, view: Held | None, start: int) -> Seen:
         return look(view, start, self.frames, self.size, self.pad)
 
