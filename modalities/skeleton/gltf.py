@@ -104,22 +104,22 @@ def _bind(document: Document, number: int, parts: list[Skinned], known: dict[int
             f"{document.name} has {len(nodes)} joints and {len(inverse)} sound inverse binds; export it again"
         )
     inverse = inverse[: len(nodes)]
-    usable = (np.abs(np.linalg.det(inverse[:, :3, :3])) > 1e-18) & (np.abs(np.linalg.det(rest[:, :3, :3])) > 1e-18)
+    sound, stands = (np.abs(np.linalg.det(m[:, :3, :3])) > 1e-18 for m in (inverse, rest))
+    usable = sound & stands
+    if not usable.any():
+        raise UserError(f"{document.name} has a skin whose joints are all squashed flat; export it again")
     if not usable.all():
-        if not usable.any():
-            raise UserError(f"{document.name} has a skin whose joints are all squashed flat; export it again")
-        notes.append(
-            f"{int((~usable).sum())} joints are squashed flat where they rest; they stay where the file has them"
-        )
+        notes.append(f"{int((~usable).sum())} joints are squashed flat (scaled to nothing) in the file")
     load = np.where([node in known for node in nodes], 1e3, 1e-6)
     for part in parts:
         if part.joints is not None and part.weights is not None:
             if part.joints.max() >= len(nodes):
                 raise UserError(f"{document.name} has weights for joints that its skin has not; export it again")
             load += np.bincount(part.joints.ravel(), part.weights.ravel(), len(nodes))
-    inverse[~usable] = np.eye(4)
     shape = _medoid((rest @ inverse)[usable], load[usable])
-    places = np.where(usable[:, None, None], shape @ np.linalg.inv(inverse), rest)
+    places = rest.copy()
+    places[~stands, :3, :3] = np.eye(3)
+    places[sound] = shape @ np.linalg.inv(inverse[sound])
     if not known and np.abs(places - rest)[usable].max() > 0.01 * max(
         float(np.ptp(places[:, :3, 3], axis=0).max()), 1e-9
     ):

@@ -20,8 +20,9 @@ POINTS = 400  # vertices of a joint that are looked at
 def natural(rig: Rig) -> Rig:
     """The rig with carrying branches of weightless joints hung on the joint they grow from, then pruned.
 
-    A branch grows from the joint with which it shares most weight; if it shares none, from the one whose skin touches
-    its own; if none does, it stays. The mesh moves in every clip as before (but for scales).
+    A branch grows from the joint with which it shares most weight (or faces, when parts are rigid); if it shares none,
+    from the one whose skin touches its own; if none does, it stays. The mesh moves in every clip as before (but for
+    scales).
     """
     changes = _changes(rig)
     return (rig.rehung(changes) if changes else rig).pruned()
@@ -42,7 +43,7 @@ def _changes(rig: Rig) -> dict[int, int]:
     if len(branches) < 2:
         return {}
     dense = top_to_dense(rig.joints, rig.weights, len(skeleton))
-    shared = dense.T @ dense
+    shared = dense.T @ dense + _edges(rig, dense)
     branches.sort(key=lambda branch: -float(load[branch].sum()))
     connected = set(branches[0].tolist())
     waiting = branches[1:]
@@ -74,6 +75,16 @@ def _above(parents: Ints, joint: int) -> list[int]:
         joint = int(parents[joint])
         found.append(joint)
     return found
+
+
+def _edges(rig: Rig, dense: Floats) -> Floats:
+    """How many edges of faces lie between the vertices of two joints (J, J)."""
+    owner = dense.argmax(1)[rig.mesh.faces]
+    table = np.zeros((dense.shape[1], dense.shape[1]))
+    for a, b in ((0, 1), (1, 2), (2, 0)):
+        np.add.at(table, (owner[:, a], owner[:, b]), 1)
+        np.add.at(table, (owner[:, b], owner[:, a]), 1)
+    return table
 
 
 def _touching(rig: Rig, dense: Floats, branch: Ints, others: Ints) -> tuple[float, int]:
