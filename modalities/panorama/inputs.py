@@ -96,7 +96,8 @@ def read_clip(path: Path, width: int) -> tuple[Frames, float]:
                 if len(frames) > LONGEST:
                     raise UserError(f"video {path} is longer than {LONGEST} frames; cut it into parts")
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
-        raise UserError(f"video {path} cannot be read: {' '.join(str(error).split())}") from None
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise UserError(f"video {path} cannot be read: {reason}; give a video file") from None
     if not frames:
         raise UserError(f"video {path} holds no frame; give a clip with a picture")
     if len({frame.shape for frame in frames}) > 1:
