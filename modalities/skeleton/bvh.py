@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from unreel.engine.errors import UserError
-from unreel.modalities.skeleton.motion import Motion, local_turns
+from unreel.modalities.skeleton.motion import Motion
 from unreel.modalities.skeleton.rotations import AXES, Floats, conjugate, from_euler, multiply, to_euler, unit
-from unreel.modalities.skeleton.skeleton import Skeleton, unique_names
+from unreel.modalities.skeleton.skeleton import Skeleton, local_turns, unique_names
 
 END = "_end"  # what the tip of a last bone is called
 
@@ -163,9 +163,8 @@ def write_bvh(motion: Motion, path: str | os.PathLike[str], *, order: str = "ZXY
         raise UserError(f"the Euler order is three different axes such as ZXY, got {order!r}")
     skeleton, order = motion.skeleton, order.upper()
     flat = Skeleton.from_positions(skeleton.names, skeleton.parents, skeleton.positions)
-    still = Motion(skeleton, 1.0, skeleton.translations[:1], skeleton.rotations[None]).turns()
-    turns = multiply(motion.turns(), np.broadcast_to(conjugate(still), (motion.frames, len(skeleton), 4)))
-    angles = np.degrees(np.unwrap(to_euler(local_turns(flat, turns), order), axis=0))
+    turns = multiply(motion.turns(), np.broadcast_to(conjugate(skeleton.turns), (motion.frames, len(skeleton), 4)))
+    angles = np.degrees(np.unwrap(to_euler(local_turns(skeleton.parents, turns), order), axis=0))
     lines = ["HIERARCHY"]
     moving = _write_joint(flat, 0, 0, order, scale, lines)
     lines += ["MOTION", f"Frames: {motion.frames}", f"Frame Time: {1 / motion.fps:.8f}"]

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unreel.engine.errors import UserError
 from unreel.modalities.skeleton.document import load_document
 from unreel.modalities.skeleton.gltf import read_rig
 from unreel.modalities.skeleton.mesh import box_of
 from unreel.modalities.skeleton.rig import Rig
-from unreel.modalities.skeleton.rotations import Floats
 from unreel.modalities.skeleton.surface import sample_surface, welded
 
 # Words of a file name that tell variants of one character apart, not characters.
@@ -26,6 +26,9 @@ VARIANTS = set(
 )
 CELLS = 20  # of the unit box along each side, for comparing shapes
 SAME = 0.88  # shared part of the cells two copies of one body touch
+
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class _Seen:
     clips: tuple[str, ...]
     body: str
     family: str
-    cells: Floats
+    cells: Flags
 
 
 def read_catalog(
@@ -138,7 +141,7 @@ def _look(path: Path, joints: tuple[int, int]) -> _Seen | Skipped:
         return Skipped(path, f"{carrying} joints carry something; asked for {joints[0]} to {joints[1]}")
     if rig.weightless > 0.1 * len(rig.mesh.positions):
         return Skipped(path, f"{rig.weightless} of {len(rig.mesh.positions)} vertices have no weight")
-    clips = tuple(str(entry.get("name", "")) for entry in document.list("animations"))
+    clips = tuple(str(entry.get("name", "")) for entry in document.entries("animations"))
     return _Seen(path, rig, clips, body_hash(rig), family(path.stem), _cells(rig))
 
 
@@ -156,7 +159,7 @@ def family(stem: str) -> str:
     return " ".join(kept or words)
 
 
-def _cells(rig: Rig) -> Floats:
+def _cells(rig: Rig) -> Flags:
     """Which cells of its box a body's surface touches, as flags."""
     positions, faces = rig.mesh.positions, rig.mesh.faces
     points = box_of(positions).to_unit(sample_surface(positions, faces, 16384, 0).points)
@@ -181,9 +184,9 @@ def _characters(seen: list[_Seen]) -> list[str]:
         if same or (a.cells & b.cells).sum() >= SAME * (a.cells | b.cells).sum():
             leader[find(other)] = find(one)
     groups: dict[int, str] = {}
-    for number, one in enumerate(seen):
+    for number, entry in enumerate(seen):
         head = find(number)
-        groups[head] = min(groups.get(head, one.body), one.body)
+        groups[head] = min(groups.get(head, entry.body), entry.body)
     return [groups[find(number)] for number in range(len(seen))]
 
 

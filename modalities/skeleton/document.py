@@ -44,14 +44,14 @@ class Document:
     buffers: tuple[bytes, ...]
     folder: Path | None = None  # where separate files lie; None when there is no such place
 
-    def list(self, key: str) -> list[dict[str, Any]]:
+    def entries(self, key: str) -> list[dict[str, Any]]:
         """A top-level list such as "nodes"; empty when the file has none."""
         found: list[dict[str, Any]] = self.json.get(key, [])
         return found
 
     def item(self, key: str, index: int) -> dict[str, Any]:
         """One entry of a top-level list, or UserError."""
-        entries = self.list(key)
+        entries = self.entries(key)
         if not isinstance(index, int) or not 0 <= index < len(entries):
             raise UserError(
                 f"{self.name} is damaged: it speaks of {key}[{index}] and has {len(entries)}; export it again"
@@ -63,7 +63,7 @@ class Document:
         view = self.item("bufferViews", index)
         start, length = view.get("byteOffset", 0), view["byteLength"]
         self.item("buffers", view["buffer"])
-        data = self.buffers[view["buffer"]][start : start + length]
+        data: bytes = self.buffers[view["buffer"]][start : start + length]
         if len(data) < length:
             raise UserError(
                 f"{self.name} is cut short: bufferViews[{index}] ends behind the data; copy or export it again"
@@ -95,7 +95,7 @@ class Document:
     def _strided(self, index: int, view: int, offset: int, count: int, width: int, kind: np.dtype[Any]) -> Numbers:
         data = self.view(view)
         step = width * kind.itemsize
-        stride = self.list("bufferViews")[view].get("byteStride", step)
+        stride = self.entries("bufferViews")[view].get("byteStride", step)
         if count and offset + stride * (count - 1) + step > len(data):
             raise UserError(f"{self.name} is damaged: accessors[{index}] reads behind its buffer view; export it again")
         if stride == step:
@@ -106,7 +106,7 @@ class Document:
     def numbers(self, index: int) -> Floats:
         """The values of an accessor as float32 (count, width), normalised integers made into 0..1 or -1..1."""
         values = self.raw(index)
-        accessor = self.list("accessors")[index]
+        accessor = self.entries("accessors")[index]
         floats: Floats = values.astype(np.float32)
         if accessor.get("normalized") and values.dtype.kind in "iu":
             floats = np.maximum(floats / np.float32(np.iinfo(values.dtype).max), np.float32(-1))
@@ -119,8 +119,8 @@ class Document:
     @cached_property
     def parents(self) -> list[int]:
         """The parent of every node, -1 for none."""
-        parents = [-1] * len(self.list("nodes"))
-        for index, node in enumerate(self.list("nodes")):
+        parents = [-1] * len(self.entries("nodes"))
+        for index, node in enumerate(self.entries("nodes")):
             for child in node.get("children", ()):
                 self.item("nodes", child)
                 parents[child] = index
@@ -131,7 +131,7 @@ class Document:
         """All nodes, parents first; UserError when they hang on each other in a circle."""
         order = [node for node, parent in enumerate(self.parents) if parent < 0]
         for node in order:
-            order.extend(self.list("nodes")[node].get("children", ()))
+            order.extend(self.entries("nodes")[node].get("children", ()))
         if len(order) != len(self.parents):
             raise UserError(f"{self.name} is damaged: its nodes hang on each other in a circle; export it again")
         return order
@@ -139,7 +139,7 @@ class Document:
     @cached_property
     def shown(self) -> list[int]:
         """The nodes of the scene that opens first, parents first; of all scenes when the file names none."""
-        scenes = self.list("scenes")
+        scenes = self.entries("scenes")
         if not scenes:
             return self.order
         roots = set(self.item("scenes", self.json.get("scene", 0)).get("nodes", ()))
@@ -151,7 +151,7 @@ class Document:
 
     def local(self, node: int) -> tuple[Floats, Floats, Floats]:
         """Translation (3,), rotation (4,) and scale (3,) of a node; of one with a matrix see `matrix`."""
-        entry = self.list("nodes")[node]
+        entry = self.entries("nodes")[node]
         return (
             np.asarray(entry.get("translation", (0, 0, 0)), np.float64),
             np.asarray(entry.get("rotation", (0, 0, 0, 1)), np.float64),
@@ -160,7 +160,7 @@ class Document:
 
     def matrix(self, node: int) -> Floats:
         """The local matrix (4, 4) of a node."""
-        entry = self.list("nodes")[node]
+        entry = self.entries("nodes")[node]
         if "matrix" in entry:
             return np.asarray(entry["matrix"], np.float64).reshape(4, 4).T
         matrix: Floats = local_matrices(*self.local(node))

@@ -38,7 +38,7 @@ class Bind:
 
 def is_rigged(document: Document) -> bool:
     """Whether a mesh of the file has a skin."""
-    return any("skin" in node and "mesh" in node for node in document.list("nodes"))
+    return any("skin" in node and "mesh" in node for node in document.entries("nodes"))
 
 
 def read_rig(source: str | os.PathLike[str] | bytes | Document, *, fps: float = 30.0, clips: bool = True) -> Rig:
@@ -48,8 +48,8 @@ def read_rig(source: str | os.PathLike[str] | bytes | Document, *, fps: float = 
     out. Raises UserError for files without a skin and for damaged ones.
     """
     document = source if isinstance(source, Document) else load_document(source)
-    nodes = [n for n in document.shown if "mesh" in document.list("nodes")[n]]
-    skinned = [n for n in nodes if "skin" in document.list("nodes")[n]]
+    nodes = [n for n in document.shown if "mesh" in document.entries("nodes")[n]]
+    skinned = [n for n in nodes if "skin" in document.entries("nodes")[n]]
     if not skinned:
         raise UserError(f"{document.name} has no skin; give a rigged file, or make it one with `unreel generate rig`")
     notes: list[str] = []
@@ -57,7 +57,7 @@ def read_rig(source: str | os.PathLike[str] | bytes | Document, *, fps: float = 
     binds: dict[int, Bind] = {}
     known: dict[int, Floats] = {}
     for node in sorted(skinned, key=lambda n: -sum(len(part.part.positions) for part in parts[n])):
-        binds[node] = _bind(document, document.list("nodes")[node]["skin"], parts[node], known, notes)
+        binds[node] = _bind(document, document.entries("nodes")[node]["skin"], parts[node], known, notes)
     joints, above = _tree(document, list(binds.values()))
     places = np.stack([np.eye(4) if node == ROOT else known.get(node, document.globals[node]) for node in joints])
     straight = _straighten(places)
@@ -80,7 +80,7 @@ def read_rig(source: str | os.PathLike[str] | bytes | Document, *, fps: float = 
 
 
 def _name(document: Document, node: int) -> str:
-    return "root" if node == ROOT else str(document.list("nodes")[node].get("name") or f"joint {node}")
+    return "root" if node == ROOT else str(document.entries("nodes")[node].get("name") or f"joint {node}")
 
 
 def _bind(document: Document, number: int, parts: list[Skinned], known: dict[int, Floats], notes: list[str]) -> Bind:
@@ -132,7 +132,7 @@ def _bind(document: Document, number: int, parts: list[Skinned], known: dict[int
 def _medoid(matrices: Floats, load: Floats) -> Floats:
     """The matrix with the least weighted distance to all others; they are all the same in most files."""
     apart = np.abs(matrices[:, None] - matrices[None]).reshape(len(matrices), len(matrices), 16).max(-1)
-    return matrices[int(np.argmin(apart @ load))]
+    return np.asarray(matrices[int(np.argmin(apart @ load))])
 
 
 def _tree(document: Document, binds: list[Bind]) -> tuple[list[int], list[int]]:
@@ -221,7 +221,7 @@ def _clips(
             needed.add(document.parents[node])
     order = [node for node in document.order if node in needed]
     found = []
-    for index, animation in enumerate(document.list("animations")):
+    for index, animation in enumerate(document.entries("animations")):
         tracks = sample(document, animation, fps, notes)
         if tracks is None or not any(node in needed for node, _ in tracks):
             notes.append(f"animation {animation.get('name', index)!r} moves no joint, left out")

@@ -122,22 +122,22 @@ def _sources(texture: Entry) -> list[Entry]:
 def read_looks(document: Document) -> Looks:
     """All materials of a glTF file."""
     images = []
-    for entry in document.list("images"):
+    for entry in document.entries("images"):
         data = document.view(entry["bufferView"]) if "bufferView" in entry else None
         data = resolve(entry["uri"], document.folder, document.name) if data is None else data
         images.append(Picture(data, mime_of(data, entry.get("mimeType", "image/png")), entry.get("name", "")))
     for key, target in (("textures", "samplers"), ("textures", "images")):
-        for entry in document.list(key):
+        for entry in document.entries(key):
             field = "sampler" if target == "samplers" else "source"
             if field in entry:
                 document.item(target, entry[field])
-    for material in document.list("materials"):
+    for material in document.entries("materials"):
         for info in texture_infos(material):
             document.item("textures", info["index"])
     return Looks(
-        tuple(document.list("materials")),
-        tuple(document.list("textures")),
-        tuple(document.list("samplers")),
+        tuple(document.entries("materials")),
+        tuple(document.entries("textures")),
+        tuple(document.entries("samplers")),
         tuple(images),
     )
 

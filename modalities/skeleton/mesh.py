@@ -108,11 +108,11 @@ class Box:
 
     def to_unit(self, points: Floats) -> Floats:
         """World points (..., 3) in the unit box."""
-        return ((points - np.asarray(self.centre)) / self.size).astype(np.float32)
+        return np.asarray((points - np.asarray(self.centre)) / self.size, np.float32)
 
     def to_world(self, points: Floats) -> Floats:
         """Points of the unit box (..., 3) in the world: the inverse."""
-        return (points * self.size + np.asarray(self.centre)).astype(np.float32)
+        return np.asarray(points * self.size + np.asarray(self.centre), np.float32)
 
 
 def box_of(positions: Floats) -> Box:
@@ -163,7 +163,7 @@ def clean_part(part: Part, notes: list[str]) -> tuple[Part, NDArray[np.bool_]] |
     if not inside.all():
         notes.append(f"{label}: {int((~inside).sum())} faces name vertices that do not exist, left out")
         part = replace(part, faces=part.faces[inside])
-    good = np.isfinite(part.positions).all(1)
+    good: NDArray[np.bool_] = np.asarray(np.isfinite(part.positions).all(1))
     if not good.all():
         notes.append(f"{label}: {int((~good).sum())} vertices are not finite, left out with their faces")
         part = part.kept(good)

@@ -58,7 +58,7 @@ def _static(document: Document) -> Mesh:
     notes: list[str] = []
     parts = []
     for node in document.shown:
-        if "mesh" in document.list("nodes")[node]:
+        if "mesh" in document.entries("nodes")[node]:
             parts += [moved(read.part, document.globals[node]) for read in read_mesh(document, node, notes)]
     return make_mesh(parts, read_looks(document), notes, document.name)
 

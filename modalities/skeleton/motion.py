@@ -13,7 +13,7 @@ from unreel.engine.errors import UserError
 from unreel.modalities.skeleton.clips import Clip
 from unreel.modalities.skeleton.names import partners
 from unreel.modalities.skeleton.rotations import Floats, conjugate, continuous, multiply, rotate, slerp, unit
-from unreel.modalities.skeleton.skeleton import Skeleton, forward
+from unreel.modalities.skeleton.skeleton import Skeleton, forward, local_turns, world_turns
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +68,7 @@ class Motion:
 
     def turns(self) -> Floats:
         """World rotations (T, J, 4)."""
-        found: list[Floats] = []
-        for joint, parent in enumerate(self.skeleton.parents):
-            local = self.rotations[:, joint]
-            found.append(local if parent < 0 else multiply(found[parent], local))
-        return np.stack(found, 1)
+        return world_turns(self.skeleton.parents, self.rotations)
 
     def clip(self, name: str | None = None) -> Clip:
         """The same as a clip, for a GLB."""
@@ -109,11 +105,11 @@ class Motion:
         pairs = partners(self.skeleton)
         if np.array_equal(pairs, np.arange(len(pairs))):
             raise UserError("no joint names come in left and right pairs, so this motion cannot be mirrored")
-        rest = _rest_turns(self.skeleton)
+        rest = self.skeleton.turns
         away = multiply(self.turns(), np.broadcast_to(conjugate(rest), (self.frames, len(rest), 4)))[:, pairs]
         turns = multiply(away * np.asarray([1, -1, -1, 1]), np.broadcast_to(rest, away.shape))
         root = self.root * np.asarray([-1, 1, 1], np.float32)
-        return replace(self, root=root, rotations=local_turns(self.skeleton, turns))
+        return replace(self, root=root, rotations=local_turns(self.skeleton.parents, turns))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an NPZ: names, parents, rest pose, fps, root, rotations, name. No pickle inside."""
@@ -184,18 +180,3 @@ def joined(motions: Sequence[Motion], *, follow: bool = True) -> Motion:
         root = np.concatenate([whole.root, motion.root])
         whole = replace(whole, root=root, rotations=np.concatenate([whole.rotations, motion.rotations]))
     return whole
-
-
-def _rest_turns(skeleton: Skeleton) -> Floats:
-    """World rotations (J, 4) at rest."""
-    still = Motion(skeleton, 1.0, skeleton.translations[:1], skeleton.rotations[None])
-    return still.turns()[0]
-
-
-def local_turns(skeleton: Skeleton, turns: Floats) -> Floats:
-    """Local rotations (T, J, 4) of world rotations."""
-    local = np.array(turns)
-    below = np.arange(1, len(skeleton))
-    if len(below):
-        local[:, 1:] = multiply(conjugate(turns[:, skeleton.parents[1:]]), turns[:, below])
-    return local

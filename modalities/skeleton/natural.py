@@ -30,7 +30,7 @@ def natural(rig: Rig) -> Rig:
 
 def _changes(rig: Rig) -> dict[int, int]:
     """New parents of joints."""
-    skeleton, load = rig.skeleton, rig.load()
+    skeleton, load = rig.skeleton, rig.weight_sums()
     own = load > 0
     branches = [
         skeleton.subtree(child)

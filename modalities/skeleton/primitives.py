@@ -28,7 +28,7 @@ class Skinned:
 
 def read_mesh(document: Document, node: int, notes: list[str]) -> list[Skinned]:
     """The parts of the mesh that a node shows, cleaned, in the mesh's own space."""
-    entry = document.list("nodes")[node]
+    entry = document.entries("nodes")[node]
     mesh = document.item("meshes", entry["mesh"])
     name = str(entry.get("name") or mesh.get("name") or f"mesh {entry['mesh']}")
     if any("targets" in primitive for primitive in mesh["primitives"]):
@@ -56,7 +56,7 @@ def read_primitive(document: Document, primitive: dict[str, Any], name: str, not
             return None
         return values
 
-    uvs = []
+    uvs: list[Floats] = []
     while f"TEXCOORD_{len(uvs)}" in attributes:
         uv = read(f"TEXCOORD_{len(uvs)}")
         uvs.append(np.zeros((count, 2), np.float32) if uv is None else np.where(np.isfinite(uv), uv, 0))

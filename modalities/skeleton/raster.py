@@ -39,7 +39,7 @@ class Camera:
     @property
     def eye(self) -> Floats:
         """Where the camera is (3,)."""
-        return np.asarray(self.target) + self.distance * self.axes[2]
+        return np.asarray(np.asarray(self.target) + self.distance * self.axes[2])
 
     def project(self, points: Floats, height: int, width: int) -> Floats:
         """World points (..., 3) as pixel column, pixel row and distance along the view (..., 3)."""

@@ -170,7 +170,7 @@ def heat(values: Floats) -> Floats:
     at = np.clip(values, 0, 1) * (len(stops) - 1)
     low = np.minimum(at.astype(np.int64), len(stops) - 2)
     part = (at - low)[:, None]
-    return stops[low] * (1 - part) + stops[low + 1] * part
+    return np.asarray(stops[low] * (1 - part) + stops[low + 1] * part)
 
 
 def weight_colours(rig: Rig, joint: int | None = None) -> Floats:
@@ -178,7 +178,7 @@ def weight_colours(rig: Rig, joint: int | None = None) -> Floats:
     if joint is not None:
         return heat((rig.weights * (rig.joints == joint)).sum(1))
     hues = [colorsys.hsv_to_rgb(number * 0.381966 % 1, 0.75, 0.95) for number in range(len(rig.skeleton))]
-    return (np.asarray(hues)[rig.joints] * rig.weights[..., None]).sum(1)
+    return np.asarray((np.asarray(hues)[rig.joints] * rig.weights[..., None]).sum(1))
 
 
 def clip_bounds(rig: Rig, clip: Clip, poses: int = 8) -> Floats:

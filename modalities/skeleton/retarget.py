@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from unreel.engine.errors import UserError
-from unreel.modalities.skeleton.motion import Motion, local_turns
+from unreel.modalities.skeleton.motion import Motion
 from unreel.modalities.skeleton.names import role, roles
 from unreel.modalities.skeleton.rotations import Floats, between, conjugate, multiply, rotate
-from unreel.modalities.skeleton.skeleton import Skeleton, forward
+from unreel.modalities.skeleton.skeleton import Skeleton, forward, local_turns
 
 # The joint a bone points at, the first that is there.
 AIMS = {
@@ -58,12 +58,12 @@ def retarget(motion: Motion, target: Skeleton, names: Mapping[str, str] | None =
         )
     parts, theirs = _parts(source), _parts(target)
     facing = _facing(source, target, parts, theirs)
-    turns, rest = motion.turns(), _still(source)
+    turns, rest = motion.turns(), source.turns
     away = multiply(turns, np.broadcast_to(conjugate(rest), turns.shape))  # world turn of each joint against its rest
     away = _turned_by(away, facing)
     aims = _aims(source, target, pairs, parts, theirs, facing)
     world = _pose(target, pairs, away, aims)
-    local = local_turns(target, world)
+    local = local_turns(target.parents, world)
     scale = _length(target, theirs) / _length(source, parts)
     wanted = _wanted(motion, target, parts, theirs, facing, scale)
     moved = np.tile(target.translations, (motion.frames, 1, 1)).astype(np.float64)
@@ -116,11 +116,6 @@ def _parts(skeleton: Skeleton) -> dict[str, int]:
     return parts
 
 
-def _still(skeleton: Skeleton) -> Floats:
-    """World rotations (J, 4) at rest."""
-    return Motion(skeleton, 1.0, skeleton.translations[:1], skeleton.rotations[None]).turns()[0]
-
-
 def _facing(source: Skeleton, target: Skeleton, parts: dict[str, int], theirs: dict[str, int]) -> Floats:
     """The quaternion, of whole quarter turns around y, that makes the source face as the target does at rest."""
     across = []
@@ -170,7 +165,7 @@ def _aims(
 
 def _pose(target: Skeleton, pairs: dict[int, int], away: Floats, aims: dict[int, Floats]) -> Floats:
     """World rotations (T, J, 4) of the target; joints without an aim of their own take that of their parent."""
-    rest = _still(target)
+    rest = target.turns
     frames = len(away)
     world: list[Floats] = []
     aim: list[Floats] = []

@@ -47,19 +47,19 @@ class Rig:
         positions = skin(self.mesh.positions, self.joints, self.weights, matrices)
         return self.mesh.with_positions(positions, skin_normals(self.mesh.normals, self.joints, self.weights, matrices))
 
-    def load(self) -> Floats:
+    def weight_sums(self) -> Floats:
         """How much weight each joint carries in all (J,)."""
-        return np.bincount(self.joints.ravel(), self.weights.ravel(), len(self.skeleton))
+        return np.bincount(self.joints.ravel(), self.weights.ravel(), len(self.skeleton)).astype(np.float64)
 
     def pruned(self) -> Rig:
         """The rig without joints that carry nothing themselves nor below them (tips, handles, targets).
 
         A weightless root with one child is taken away too. Clips follow, without their scales if there were any.
         """
-        carries = self.load() > 0
+        carries = self.weight_sums() > 0
         for joint in range(len(self.skeleton) - 1, 0, -1):
             carries[self.skeleton.parents[joint]] |= carries[joint]
-        own = self.load() > 0
+        own = self.weight_sums() > 0
         root = 0
         while not own[root] and sum(carries[child] for child in self.skeleton.children[root]) == 1:
             carries[root] = False

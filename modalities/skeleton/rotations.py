@@ -102,7 +102,7 @@ def between(a: Floats, b: Floats) -> Floats:
 def from_euler(angles: Floats, order: str) -> Floats:
     """Quaternions of ``angles`` (..., 3) in radians: R = R0 R1 R2, axes as in ``order`` ("ZXY"), the last first."""
     turns = [from_axis_angle(np.eye(3)[AXES.index(axis)], np.asarray(angles)[..., i]) for i, axis in enumerate(order)]
-    return multiply(multiply(turns[0], turns[1]), turns[2])
+    return np.asarray(multiply(multiply(turns[0], turns[1]), turns[2]))
 
 
 def to_euler(q: Floats, order: str) -> Floats:
@@ -145,4 +145,4 @@ def nearest_rotation(matrix: Floats) -> Floats:
     """The proper rotations nearest to matrices (..., 3, 3): scale, shear and mirroring taken out."""
     u, _, vt = np.linalg.svd(np.asarray(matrix, np.float64))
     u[..., :, 2] *= np.sign(np.linalg.det(u @ vt))[..., None]
-    return u @ vt
+    return np.asarray(u @ vt)

@@ -12,7 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.engine.errors import UserError
-from unreel.modalities.skeleton.rotations import Floats, from_matrix, library, nearest_rotation, to_matrix, unit
+from unreel.modalities.skeleton.rotations import (
+    Floats,
+    conjugate,
+    from_matrix,
+    library,
+    multiply,
+    nearest_rotation,
+    to_matrix,
+    unit,
+)
 
 Ints = NDArray[np.integer[Any]]
 
@@ -88,6 +97,11 @@ class Skeleton:
     def positions(self) -> Floats:
         """Rest world positions (J, 3) in metres."""
         return self.globals[:, :3, 3]
+
+    @property
+    def turns(self) -> Floats:
+        """Rest world rotations (J, 4)."""
+        return world_turns(self.parents, self.rotations)
 
     @property
     def inverse_binds(self) -> Floats:
@@ -254,3 +268,20 @@ def forward(parents: Ints, translations: Any, rotations: Any, scales: Any = None
         here = local[..., joint, :, :]
         found.append(here if parent < 0 else found[parent] @ here)
     return library(local).stack(found, -3)
+
+
+def world_turns(parents: Ints, rotations: Floats) -> Floats:
+    """World rotations (..., J, 4) of local ones."""
+    found: list[Floats] = []
+    for joint, parent in enumerate(parents):
+        local = rotations[..., joint, :]
+        found.append(local if parent < 0 else multiply(found[parent], local))
+    return np.stack(found, -2)
+
+
+def local_turns(parents: Ints, turns: Floats) -> Floats:
+    """Local rotations (..., J, 4) of world ones: the inverse."""
+    local = np.array(turns)
+    if len(parents) > 1:
+        local[..., 1:, :] = multiply(conjugate(turns[..., parents[1:], :]), turns[..., 1:, :])
+    return local
