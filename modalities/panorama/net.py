@@ -27,6 +27,7 @@ from unreel.engine.interfaces import View
 from unreel.engine.rope import Rope
 from unreel.modalities.panorama.cubemap import FACES, axes
 from unreel.modalities.panorama.known import Known, what_is_known
+from unreel.modalities.panorama.memory import Memory
 
 FEATURES = 64  # sines and cosines per time
 SPREAD = 0.5  # standard deviation of the data, for the share that the noisy state gets
@@ -40,7 +41,7 @@ class PanoramaConfig:
     ``still``: a known pixel that would change by less (of 2, the range of colours) is left exactly as it is, and a new
     one that differs by less from frame to frame stands still.
     ``hold``: before this time a drafted pixel is left as it is, so that what is drawn begins at the draft, as noisy
-    as at this time (SDEdit, Meng et al. 2022). Neither changes training.
+    as at this time (SDEdit, Meng et al. 2022). Neither changes training. ``impressions`` of places are remembered.
     """
 
     frames: int = 4
@@ -55,6 +56,7 @@ class PanoramaConfig:
     places: int = 9
     still: float = 0.04
     hold: float = 0.35
+    impressions: int = 0
 
     def __post_init__(self) -> None:
         if self.canvas % (4 * self.fold) or self.width % self.heads or self.width // self.heads % 8:
@@ -108,9 +110,12 @@ class PanoramaNet(nn.Module):
         places: int = 9,
         still: float = 0.04,
         hold: float = 0.35,
+        impressions: int = 0,
     ) -> None:
         super().__init__()
-        c = self.config = PanoramaConfig(frames, size, pad, fold, base, mid, width, depth, heads, places, still, hold)
+        c = self.config = PanoramaConfig(
+            frames, size, pad, fold, base, mid, width, depth, heads, places, still, hold, impressions
+        )
         self.layers, self.heads, self.head_dim = c.depth, c.heads, c.width // c.heads
         self.rope = Rope((self.head_dim // 4,) * 4, theta=100.0)
         cells = c.fold**2
@@ -138,6 +143,7 @@ class PanoramaNet(nn.Module):
         self.register_buffer("directions", directions.contiguous(), persistent=False)
         self.register_buffer("points", face_grid(c.tokens), persistent=False)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.memory = Memory(c.impressions, c.size, c.pad) if c.impressions else None
 
     def coords(self, chunk_shape: tuple[int, ...], region: str) -> Tensor:
         """Integer (L, 4): time 0 and the cube-surface point (x, y, z) of every token of face ``region``."""
@@ -152,6 +158,10 @@ class PanoramaNet(nn.Module):
 
     def forward(self, states_RTCHW: Tensor, times_R: Tensor, view: View, condition: Mapping[str, Tensor]) -> Tensor:
         with torch.no_grad():
+            if self.memory is not None:
+                told = (condition[name] for name in ("view", "around", "face", "place"))
+                pixels = unfold_pixels(states_RTCHW, self.config.fold)
+                condition = {**condition, "around": self.memory.recall(pixels, times_R, *told)}
             known = what_is_known(condition["view"].float(), condition["around"].float())
         encoded = self.encode(states_RTCHW, times_R, condition, known)
         tokens = self.trunk(encoded.tokens_RLD, encoded.cond_RD, view)

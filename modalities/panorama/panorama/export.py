@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,35 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from unreel.modalities.panorama.cubemap import faces_from_erp
+from unreel.modalities.panorama.data import Panorama
+from unreel.modalities.panorama.memory import impression
+
 FPS = 8.0
 
 
-def export(checkpoint: Path, folder: Path, card_path: Path | None = None, commit: str = "") -> None:
+def export(
+    checkpoint: Path,
+    folder: Path,
+    card_path: Path | None = None,
+    commit: str = "",
+    panoramas: Sequence[Panorama] = (),
+) -> None:
     """Write the averaged weights of ``checkpoint`` as ``folder/panorama.safetensors``, and the model card.
 
     The card goes to ``card_path`` (default ``folder/model.yaml``); one that is there already keeps all but what the
-    checkpoint decides: architecture and the training record. ``commit`` is the code's, for the record.
+    checkpoint decides: architecture and the training record. ``commit`` is the code's, for the record. Impressions of
+    ``panoramas`` are remembered.
     """
     content = torch.load(checkpoint, weights_only=True)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.half().contiguous() for name, tensor in content["average"].items()}
+    if panoramas:
+        content["net"]["impressions"] = len(panoramas)
+        places = [content["places"].index(p.place) if p.place else len(content["places"]) for p in panoramas]
+        tensors["memory.places_M"] = torch.tensor(places, dtype=torch.float16)
+        pictures = torch.stack([p.picture_3HW.float() / 127.5 - 1 for p in panoramas])
+        tensors["memory.faces_M63ss"] = impression(faces_from_erp(pictures, content["net"]["size"])).half().contiguous()
     save_file(tensors, folder / "panorama.safetensors")
     path, fresh = card_path or folder / "model.yaml", card(content, commit)
     if path.exists():

@@ -33,13 +33,13 @@ def main(arguments: Sequence[str]) -> None:
     if wish.worker:
         Trainer(TrainConfig(**json.loads(wish.worker))).run()
         return
-    split(load_panoramas(Path(wish.data)), Path(wish.data))  # mistakes are told before anything begins
+    trained, _ = split(load_panoramas(Path(wish.data)), Path(wish.data))  # mistakes are told before anything begins
     config = TrainConfig(
         wish.data, wish.out, wish.minutes, wish.threads, samples=wish.samples, seed=wish.seed, warm=wish.warm
     )
     run(config)
     out = Path(wish.out)
-    export(out / "checkpoint.pt", out / "model")
+    export(out / "checkpoint.pt", out / "model", panoramas=trained)
     print(f"exported to {out / 'model'}: load it with unreel.load({str(out / 'model')!r})")
 
 

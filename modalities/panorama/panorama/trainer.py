@@ -22,6 +22,7 @@ from unreel.engine.backbone.conv import fold_pixels
 from unreel.modalities.panorama.cubemap import faces_from_view, pad_faces
 from unreel.modalities.panorama.data import PLACES, Panorama, load_panoramas, split
 from unreel.modalities.panorama.draft import draft
+from unreel.modalities.panorama.memory import impression, remembered
 from unreel.modalities.panorama.net import PanoramaNet
 from unreel.modalities.panorama.panorama.forcing import RowMaker, Scene, Wish, masked, predict, roughened
 from unreel.modalities.panorama.panorama.worlds import World, track
@@ -43,6 +44,7 @@ class TrainConfig:
     ema: float = 0.998
     first_share: float = 0.65
     blind_share: float = 0.15
+    recall_share: float = 0.6
     draftless_share: float = 0.15
     unnamed_share: float = 0.15
     start_share: float = 0.2
@@ -175,7 +177,10 @@ class Trainer:
         world = World.drawn(panorama.picture_3HW, g)
         faces, moving = world.faces(net.size, range(1 + windows * net.frames))
         views, guess = torch.zeros(0, 6, 4, net.size, net.size), None
-        if not self.chance(c.blind_share):
+        if self.chance(c.blind_share):
+            if windows == 1 and self.chance(c.recall_share):
+                guess = remembered(impression(faces[:1]), net.canvas)[0]
+        else:
             cameras, height, width = track((windows + ahead) * net.frames, g)
             views = seen(world.views(cameras, height, width, begin=1), cameras, net.size)
             if windows == 1 and not self.chance(c.draftless_share):
