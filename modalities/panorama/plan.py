@@ -121,9 +121,12 @@ class CubePlan:
 
     @staticmethod
     def order(seen: Seen, gaze: list[float] | None) -> str:
-        """Faces in the order they are made; equal ones in the order F R B L U D."""
+        """Faces in the order they are made; equal ones in the order F R B L U D, the one opposite the first last, so
+        that there is something made beside every one.
+        """
         first = None if gaze is None else faced(gaze)
-        return "".join(sorted(FACES, key=lambda face: (face != first, -seen.covers(face))))
+        near = FACES if first is None else {first, *beside(first)}
+        return "".join(sorted(FACES, key=lambda face: (face != first, -seen.covers(face), face not in near)))
 
     # ---- what sees what ----------------------------------------------------------------------------------
 
