@@ -146,7 +146,7 @@ class Learner:
         records = []
         for _ in range(self.pace.samples):
             value, parts = loss()
-            (value / self.pace.samples).backward()  # type: ignore[no-untyped-call]
+            (value / self.pace.samples).backward()
             records.append({"loss": float(value.detach()), **parts})
         masters, works = list(self.master.parameters()), list(self.work.parameters())
         for m, w in zip(masters, works, strict=True):

@@ -16,17 +16,12 @@ from unreel.engine import attention, registry
 from unreel.engine import start as starting
 from unreel.engine.card import Card, located, read_card
 from unreel.engine.context.profile import profile_path, read_profile
-from unreel.engine.context.storage import Storage
 from unreel.engine.errors import UserError
-from unreel.engine.guidance import Guidance
-from unreel.engine.interfaces import Backbone, Codec, Condition, ContextPolicy
-from unreel.engine.plan import TimePlan
-from unreel.engine.prompt import PromptSwitch
-from unreel.engine.sampler.times import Grid
-from unreel.engine.schedule import Schedule
+from unreel.engine.interfaces import Backbone, Codec, Condition
+from unreel.engine.options import preset_of, settled
 from unreel.engine.session import Session
 from unreel.engine.settings import Settings
-from unreel.engine.types import Chunk, CommitMode
+from unreel.engine.types import Chunk
 from unreel.engine.weights import fill, read_tensors
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -137,7 +132,7 @@ class Model:
             "prompt_switch": prompt_switch,
         }  # fmt: skip
         if preset is not None:
-            options = {**options, **self._preset(preset, options)}
+            options = {**options, **preset_of(self.card, preset, options)}
         if length is not None and length < 1:
             raise UserError(f"length must be 1 chunk or more, got {length}")
         media, given_actions = starting.choose(self, seed, start, start_actions)
@@ -157,59 +152,7 @@ class Model:
 
     def settings(self, options: Mapping[str, Any], length: int | None) -> Settings:
         """The card's defaults with ``options`` (the overrides of ``session``) laid over them."""
-        card, wish = self.card, {k: v for k, v in options.items() if v is not None}
-        context, storage, budget = self._context(_spec(wish.get("context"), card.context))
-        return Settings(
-            seed=wish.get("seed", 0),
-            plan=self._plan(length),
-            schedule=Schedule(
-                wish.get("steps", card.schedule.steps),
-                wish.get("offset", card.schedule.offset),
-                commit_mode(wish.get("commit", card.schedule.commit)),
-            ),
-            sampler=registry.create("sampler", {"class": wish["sampler"]} if "sampler" in wish else _sampler(card)),
-            grid=Grid(**_grid(card)),
-            context=context,
-            reuse=registry.create("reuse", _spec(wish.get("reuse"), card.reuse)),
-            guidance=Guidance(wish.get("guidance", card.guidance.scale), card.guidance.drop),
-            prompt_switch=PromptSwitch.of(wish.get("prompt_switch", card.prompt_switch)),
-            rewind=wish.get("rewind", 16),
-            storage=storage,
-            budget_bytes=budget,
-            options=dict(wish),
-        )
-
-    def _preset(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Those options of a preset that the caller did not give."""
-        if name not in self.card.presets:
-            known = ", ".join(self.card.presets) or "none"
-            raise UserError(f"{self.name} has no preset {name!r}: it has {known}")
-        preset = self.card.presets[name]
-        unknown = [option for option in preset if option not in given or option == "seed"]
-        if unknown:
-            raise UserError(f"preset {name!r} of {self.name} sets {', '.join(unknown)}, which no session takes")
-        return {option: value for option, value in preset.items() if given[option] is None}
-
-    def _context(self, spec: Mapping[str, Any]) -> tuple[ContextPolicy, Storage, int | None]:
-        """The policy of a spec, and what every policy takes: ``storage`` and ``budget_bytes``."""
-        options = dict(spec)
-        storage, budget = Storage(options.pop("storage", "plain")), options.pop("budget_bytes", None)
-        kind, horizon = options.get("class"), self.card.context.get("horizon")
-        if kind != "full" and horizon is not None and registry.takes("context", kind, "horizon"):
-            options.setdefault("horizon", horizon)  # what the model was trained with, whatever the policy
-        if self.heads and "static" not in options and registry.takes("context", kind, "static"):
-            options["static"] = self.heads
-        return registry.create("context", options), storage, budget
-
-    # ---- starting ----------------------------------------------------------------------------------------
-
-    def _plan(self, length: int | None) -> Any:
-        spec = dict(self.card.plan)
-        if spec.pop("class", "time") != "time":
-            return registry.create("plan", {**self.card.plan, "length": length})
-        frames = int(spec["frames"])
-        shape = self.codec.latent_shape(frames, *self.frame_size)
-        return TimePlan(frames, tuple(shape[1:]), length)
+        return settled(self, options, length)
 
     # ---- small services ----------------------------------------------------------------------------------
 
@@ -290,28 +233,3 @@ def build(
         model.seeds = read_tensors(folder / card.seeds)
     model.heads = read_profile(profile_path(card.name, folder))
     return model
-
-
-def commit_mode(name: str) -> CommitMode:
-    """The commit mode called ``name``."""
-    try:
-        return CommitMode(name)
-    except ValueError:
-        raise UserError(f"commit must be one of {', '.join(m.value for m in CommitMode)}, got {name!r}") from None
-
-
-def _spec(wish: str | dict[str, Any] | None, default: dict[str, Any]) -> dict[str, Any]:
-    """``"window"``, ``{"class": "window", "recent": 4}`` or, with the card's class, just ``{"recent": 4}``."""
-    if wish is None:
-        return default
-    if isinstance(wish, str):
-        return default if wish == default["class"] else {"class": wish}
-    return {**default, **wish} if wish.get("class", default["class"]) == default["class"] else wish
-
-
-def _sampler(card: Card) -> dict[str, Any]:
-    return {k: v for k, v in card.sampler.items() if k not in ("shift", "sigmas")}
-
-
-def _grid(card: Card) -> dict[str, Any]:
-    return {k: tuple(v) if k == "sigmas" else float(v) for k, v in card.sampler.items() if k in ("shift", "sigmas")}
