@@ -11,6 +11,8 @@ import binascii
 import json
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +33,8 @@ PACKED = {
     "EXT_meshopt_compression": "meshopt",
     "KHR_meshopt_compression": "meshopt",
 }
+
+LARGEST = 100_000_000  # entries of one accessor
 
 Numbers = NDArray[Any]
 
@@ -74,6 +78,8 @@ class Document:
         """The components of an accessor as stored (count, width); a copy, sparse changes made."""
         accessor = self.item("accessors", index)
         count, width = accessor["count"], WIDTHS[accessor["type"]]
+        if not 0 <= count <= LARGEST:
+            raise UserError(f"{self.name} is damaged: accessors[{index}] has {count} entries; export it again")
         kind = np.dtype(COMPONENTS[accessor["componentType"]]).newbyteorder("<")
         if "bufferView" in accessor:
             values = self._strided(index, accessor["bufferView"], accessor.get("byteOffset", 0), count, width, kind)
@@ -176,6 +182,19 @@ class Document:
         return found
 
 
+@contextmanager
+def damaged(name: str) -> Iterator[None]:
+    """Turns what reading a wrong entry raises into one line for the user."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what comes of it is checked
+            yield
+    except UserError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        reason = " ".join(repr(error).split())[:120]
+        raise UserError(f"{name} is damaged: an entry is missing or wrong ({reason}); export it again") from None
+
+
 def load_document(source: str | os.PathLike[str] | bytes, name: str | None = None) -> Document:
     """The document of a .glb or .gltf file (with its .bin files and data URIs), or of the bytes of one.
 
@@ -198,15 +217,17 @@ def load_document(source: str | os.PathLike[str] | bytes, name: str | None = Non
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{name} is no glTF file: its JSON does not parse ({error}); export it again") from None
-    if not isinstance(content, dict) or not str(content.get("asset", {}).get("version", "")).startswith("2"):
+    asset = content.get("asset") if isinstance(content, dict) else None
+    if not isinstance(asset, dict) or not str(asset.get("version", "")).startswith("2"):
         raise UserError(f"{name} is no glTF 2 file: expected asset.version 2.x; export it as glTF 2.0 (.glb)")
-    for extension, packing in PACKED.items():
-        if extension in content.get("extensionsRequired", ()):
-            raise UserError(
-                f"{name} is packed with {packing}, which unreel does not unpack; export it without compression"
-            )
-    entries = content.get("buffers", [])
-    buffers = tuple(_buffer(entry, binary if i == 0 else None, folder, name) for i, entry in enumerate(entries))
+    with damaged(name):
+        for extension, packing in PACKED.items():
+            if extension in content.get("extensionsRequired", ()):
+                raise UserError(
+                    f"{name} is packed with {packing}, which unreel does not unpack; export it uncompressed"
+                )
+        entries = content.get("buffers", [])
+        buffers = tuple(_buffer(entry, None if i else binary, folder, name) for i, entry in enumerate(entries))
     return Document(name, content, buffers, folder)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from unreel.engine.errors import UserError
 from unreel.modalities.skeleton.animation import pose_nodes, sample
 from unreel.modalities.skeleton.clips import Clip, from_globals
-from unreel.modalities.skeleton.document import Document, load_document
+from unreel.modalities.skeleton.document import Document, damaged, load_document
 from unreel.modalities.skeleton.materials import read_looks
 from unreel.modalities.skeleton.mesh import Part, make_mesh
 from unreel.modalities.skeleton.primitives import Skinned, moved, read_mesh
@@ -48,6 +48,11 @@ def read_rig(source: str | os.PathLike[str] | bytes | Document, *, fps: float = 
     out. Raises UserError for files without a skin and for damaged ones.
     """
     document = source if isinstance(source, Document) else load_document(source)
+    with damaged(document.name):
+        return _read(document, fps, clips)
+
+
+def _read(document: Document, fps: float, clips: bool) -> Rig:
     nodes = [n for n in document.shown if "mesh" in document.entries("nodes")[n]]
     skinned = [n for n in nodes if "skin" in document.entries("nodes")[n]]
     if not skinned:

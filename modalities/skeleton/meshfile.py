@@ -14,7 +14,7 @@ import trimesh
 from PIL import Image
 
 from unreel.engine.errors import UserError
-from unreel.modalities.skeleton.document import Document, load_document
+from unreel.modalities.skeleton.document import Document, damaged, load_document
 from unreel.modalities.skeleton.gltf import is_rigged, read_rig
 from unreel.modalities.skeleton.materials import Looks, encode_picture, plain_material, read_looks
 from unreel.modalities.skeleton.mesh import Mesh, Part, clean_part, make_mesh, unit_guess
@@ -39,7 +39,8 @@ def load_mesh(source: str | os.PathLike[str] | bytes, suffix: str | None = None)
         )
     if kind in (".glb", ".gltf"):
         document = load_document(source, name)
-        mesh = _rigged(document) if is_rigged(document) else _static(document)
+        with damaged(name):
+            mesh = _rigged(document) if is_rigged(document) else _static(document)
     else:
         mesh = _through_trimesh(source, kind[1:], name)
     if len(mesh.faces) > LARGEST:

@@ -59,10 +59,14 @@ class Camera:
 
 
 def orbit(bounds: Floats, *, yaw: float = 30.0, pitch: float = 15.0, fov: float = 30.0) -> Camera:
-    """A camera far enough to see a box (2, 3) from any side."""
+    """A camera that sees all of a box (2, 3) from that side, with a little room around it in a square picture."""
     x, y, z = (float(value) for value in bounds.mean(0))
-    radius = max(float(np.linalg.norm(bounds[1] - bounds[0])) / 2, 1e-6)
-    return Camera((x, y, z), radius / math.sin(math.radians(fov) / 2) * 0.95, yaw, pitch, fov)
+    axes = Camera((x, y, z), 1.0, yaw, pitch, fov).axes
+    signs = np.asarray([[a, b, c] for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)])
+    corners = (signs * (bounds[1] - bounds[0]).astype(np.float64) / 2) @ axes.T
+    reach = 0.9 * math.tan(math.radians(fov) / 2)
+    distance = float((np.abs(corners[:, :2]).max(1) / reach + corners[:, 2]).max())
+    return Camera((x, y, z), max(distance, 1e-6), yaw, pitch, fov)
 
 
 @dataclass(frozen=True, eq=False)

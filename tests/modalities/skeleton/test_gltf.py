@@ -2,6 +2,7 @@
 
 import base64
 import json
+import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -287,3 +288,40 @@ def test_damaged_accessors_and_circles(raw: Any) -> None:
     third.skinned(nodes=BONES, joints=[1, 2], JOINTS_0=third.accessor([[5, 0, 0, 0]] * 3, "VEC4", np.uint8))
     with pytest.raises(UserError, match="weights for joints that its skin has not"):
         read_rig(third.glb())
+
+
+def paths(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [here, *(path for key, below in inner for path in paths(below, (*here, key)))]
+
+
+@pytest.mark.parametrize("wrong", [None, -1, 1e30, "x", [], {}])
+def test_a_wrong_entry_anywhere_is_one_line_or_harmless(arm: Rig, wrong: Any) -> None:
+    document = load_document(glb_bytes(arm))
+    text = json.dumps(document.json)
+    read, refused = 0, []
+    for path in paths(document.json)[1::3]:
+        content = json.loads(text)
+        holder = content
+        for key in path[:-1]:
+            holder = holder[key]
+        holder[path[-1]] = wrong
+        try:
+            read_rig(glb_of(content, document.buffers[0]))
+            read += 1
+        except UserError as error:
+            refused.append(str(error))
+    assert read > 0
+    assert refused
+    assert not [error for error in refused if "\n" in error or len(error) > 300]
+
+
+def glb_of(content: dict[str, Any], data: bytes) -> bytes:
+    text = json.dumps(content).encode()
+    return (
+        struct.pack("<4sIII4s", b"glTF", 2, 0, len(text), b"JSON")
+        + text
+        + struct.pack("<I4s", len(data), b"BIN\0")
+        + data
+    )

@@ -91,3 +91,12 @@ def test_lifted_weights_come_from_the_nearest_points() -> None:
     assert np.allclose(shares[0, :2], 0.5)
     with pytest.raises(UserError, match="for each of the points"):
         lift_weights(points, points, np.eye(2, dtype=np.float32))
+
+
+def test_normals_keep_sides_apart() -> None:
+    """Two points nearly in one place that face away from each other: the vertex takes the one that faces its way."""
+    points = np.asarray([[0, 0, 0, 1, 0, 0], [0.01, 0, 0, -1, 0, 0]], np.float32)
+    vertex = np.asarray([[0.006, 0, 0, 1, 0, 0]], np.float32)
+    table = np.eye(2, dtype=np.float32)
+    assert lift_weights(vertex[:, :3], points[:, :3], table, neighbours=1)[0][0, 0] == 1
+    assert lift_weights(vertex, points, table, neighbours=1)[0][0, 0] == 0
