@@ -85,4 +85,6 @@ def told(session: Session, chunk: Chunk) -> dict[str, Tensor]:
     if steered(session.plan):
         with torch.inference_mode():
             words |= session.plan.told(chunk, session.state.route, session.state.past)
+    if hasattr(session.model.codec, "told"):
+        words, session.state.codec = session.model.codec.told(words, session.state.codec)
     return words

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from unreel.engine.begin import begin_chunks
 from unreel.engine.context.view import RowsView, Track, Watch
+from unreel.engine.draws import Draws
 from unreel.engine.finish import finish, forget, recomputed
 from unreel.engine.reuse.base import Item
 from unreel.engine.rng import normal
@@ -102,6 +103,8 @@ def compute(model: Model, works: Sequence[Work], watch: Watch | None = None) -> 
         names = rows[0].conditions
         condition = {n: model.together(n, [r.conditions[n] for r in rows]) for n in names}
         view = RowsView(tracks, model.backbone.rope, model.coords_of, model.attention, watch)
+        if getattr(model.backbone, "draws", False):
+            view.draw = Draws.of(works)
         clean = model.backbone(states, times, view, condition).float()
     for index, row in enumerate(rows):
         row.clean = clean[index]

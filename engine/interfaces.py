@@ -27,6 +27,14 @@ class View(Protocol):
         ...
 
 
+class DrawingView(View, Protocol):
+    """What a backbone gets that says ``draws = True``: it chooses tokens in the midst of its pass."""
+
+    def draw(self, place: int, scores_RK: Tensor) -> Tensor:
+        """The token (R,) of every row at a place of its state (..., K), drawn by its session; a clean row's own."""
+        ...
+
+
 class Backbone(Protocol):
     """A network over rows: every row is one chunk of one guidance branch of one session.
 
@@ -169,6 +177,10 @@ class Codec(Protocol):
 
         A codec whose chunks mend each other (the faces of a cube) has ``emit(chunk, latents, told, state)`` instead,
         which returns a list of ``Emission`` and the state after it.
+
+        Two more are there where they are needed. ``told(words, state)``, called when a chunk begins, may say what its
+        conditions mean where the codec has come to (a path, seen from where somebody stands), and returns both anew.
+        ``remembers = True``: what a session starts from is decoded too, and not only where its first latent is special.
         """
         ...
 

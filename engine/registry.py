@@ -24,6 +24,7 @@ _PARTS: dict[str, dict[str, str | Callable[..., Any]]] = {
         "renoise": "unreel.engine.sampler.renoise:Renoise",
         "multistep": "unreel.engine.sampler.multistep:Multistep",
         "unipc": "unreel.engine.sampler.unipc:UniPC",
+        "categorical": "unreel.engine.sampler.categorical:Categorical",
     },
     "context": {
         "full": "unreel.engine.context.window:Full",

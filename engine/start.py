@@ -78,7 +78,7 @@ def prefill(session: Session, media: Any, actions: Any, chunks: int) -> None:
         clean = latents[chunk.start : chunk.start + chunk.frames].float()
         session.state.next = index + 1
         finish.remember(session, Past(chunk, clean, told))
-        if model.lead:
+        if model.lead or getattr(model.codec, "remembers", False):
             _, session.state.codec = model.codec.decode(clean, session.state.codec)
     session.mark_origin()
 

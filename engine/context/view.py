@@ -51,6 +51,7 @@ class RowsView:
         self.captured: dict[int, list[tuple[Tensor, Tensor]]] = {r: [] for t in tracks for r in t.capture}
         self.queries: dict[int, list[Tensor]] = {r: [] for t in tracks if t.context.policy.queries for r in t.capture}
         self._angles: dict[tuple[str, int], Angles] = {}
+        self.draw: Callable[[int, Tensor], Tensor] | None = None  # for backbones that draw tokens, see `Draws`
 
     def _at(self, context: Context, chunk: Chunk) -> Angles:
         place = chunk.region, context.offset(chunk.start)
