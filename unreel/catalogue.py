@@ -27,6 +27,15 @@ _PARTS = {
     ("codec", "faces"): "unreel.modalities.panorama.codec:FaceCodec",
     ("condition", "place"): "unreel.modalities.panorama.controls:PlaceCondition",
     ("backbone", "panorama"): "unreel.modalities.panorama.net:PanoramaNet",
+    ("codec", "motion"): "unreel.modalities.motion.codec:MotionCodec",
+    ("condition", "words"): "unreel.modalities.motion.words:WordsCondition",
+    ("condition", "body"): "unreel.modalities.motion.controls:BodyCondition",
+    ("condition", "path"): "unreel.modalities.motion.controls:PathCondition",
+    ("backbone", "motion"): "unreel.modalities.motion.net:MotionNet",
+    ("plan", "joints"): "unreel.modalities.rig.plan:JointPlan",
+    ("codec", "joints"): "unreel.modalities.rig.codec:JointCodec",
+    ("sampler", "joints"): "unreel.modalities.rig.sampler:JointSampler",
+    ("backbone", "rig"): "unreel.modalities.rig.net:RigNet",
 }
 for (_kind, _name), _target in _PARTS.items():
     registry.register(_kind, _name, _target)

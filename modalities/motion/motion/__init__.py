@@ -1,0 +1,1 @@
+"""The shipped motion model: its data, its training and its card."""
