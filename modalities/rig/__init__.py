@@ -1,0 +1,1 @@
+"""Rigs: a mesh in, a skeleton and a skin out, joint by joint."""
