@@ -51,17 +51,18 @@ class Rig:
         """How much weight each joint carries in all (J,)."""
         return np.bincount(self.joints.ravel(), self.weights.ravel(), len(self.skeleton)).astype(np.float64)
 
-    def pruned(self) -> Rig:
+    def pruned(self, stray: float = 0.0) -> Rig:
         """The rig without joints that carry nothing themselves nor below them (tips, handles, targets).
 
-        A weightless root with one child is taken away too. Clips follow, without their scales if there were any.
+        A root with one child is taken away too when it carries no more than ``stray`` of all weight, which goes to the
+        child. Clips follow, without their scales if there were any.
         """
-        carries = self.weight_sums() > 0
+        sums = self.weight_sums()
+        carries = sums > 0
         for joint in range(len(self.skeleton) - 1, 0, -1):
             carries[self.skeleton.parents[joint]] |= carries[joint]
-        own = self.weight_sums() > 0
         root = 0
-        while not own[root] and sum(carries[child] for child in self.skeleton.children[root]) == 1:
+        while sums[root] <= stray * sums.sum() and sum(carries[child] for child in self.skeleton.children[root]) == 1:
             carries[root] = False
             root = next(child for child in self.skeleton.children[root] if carries[child])
         return self.take(np.flatnonzero(carries))

@@ -12,6 +12,7 @@ from unreel.modalities.skeleton.catalog import body_hash, family, read_catalog
 from unreel.modalities.skeleton.clips import from_globals
 from unreel.modalities.skeleton.glb import glb_bytes, write_glb
 from unreel.modalities.skeleton.mesh import Mesh
+from unreel.modalities.skeleton.motion import from_clip
 from unreel.modalities.skeleton.natural import natural
 from unreel.modalities.skeleton.rig import Rig
 from unreel.modalities.skeleton.rotations import from_axis_angle, to_matrix
@@ -104,41 +105,43 @@ def test_families(one: str, other: str, same: bool) -> None:
     assert (family(one) == family(other)) is same
 
 
-def test_feet_hang_where_they_grow(arm: Rig) -> None:
-    """The upper half hangs on a control at the root, beside a handle that carries nothing."""
+def wild(arm: Rig, names: list[str]) -> Rig:
+    """The arm as animators rig it: its upper half hangs on a control, beside a handle that carries nothing."""
     places = np.asarray([[0, 0, 0], [0, 0, 0], [1, 0, 0], [0, 1, 0], [2, 0, 0]])
-    names = ["control", "lower", "lift", "upper", "handle"]
-    wild = Skeleton.from_positions(names, np.asarray([-1, 0, 0, 2, 0]), places)
+    skeleton = Skeleton.from_positions(names, np.asarray([-1, 0, 0, 2, 0]), places)
     joints = np.where(arm.weights > 0, np.asarray([1, 3])[arm.joints], 0)
-    world = np.tile(wild.globals, (5, 1, 1, 1))
-    spin = from_axis_angle(np.asarray([0, 1.0, 0]), np.linspace(0, 1, 5))
-    world[:, 3, :3, :3] = to_matrix(spin)
-    rig = replace(arm, skeleton=wild, joints=joints, clips=(from_globals("spin", 30, wild, world),))
+    return replace(arm, skeleton=skeleton, joints=joints, clips=())
+
+
+def test_loose_joints_hang_on_what_holds_them(arm: Rig) -> None:
+    """The lower half turns, the upper one is carried along by its own keys, turning on top."""
+    rig = wild(arm, ["control", "lower", "lift", "upper", "handle"])
+    world = np.tile(rig.skeleton.globals.astype(np.float64), (9, 1, 1, 1))
+    turn = to_matrix(from_axis_angle(np.asarray([1.0, 0, 0]), np.linspace(0, 1.5, 9)))
+    world[:, 1, :3, :3] = turn
+    world[:, 3, :3, :3] = turn @ turn
+    world[:, 3, :3, 3] = turn @ np.asarray([0, 1.0, 0])
+    rig = replace(rig, clips=(from_globals("swing", 30, rig.skeleton, world),))
     better = natural(rig)
     assert better.skeleton.names == ("lower", "upper")
-    before, after = (one.posed(one.clips[0].globals(one.skeleton)[4]).positions for one in (rig, better))
+    before, after = (one.posed(one.clips[0].globals(one.skeleton)[8]).positions for one in (rig, better))
     assert np.allclose(before, after, atol=1e-5)
-    assert natural(better).skeleton.names == better.skeleton.names
+    assert np.allclose(better.clips[0].translations[:, 1], [0, 1, 0], atol=1e-5)
+    assert from_clip(better.skeleton, better.clips[0]).notes == ()
+    assert from_clip(rig.skeleton, rig.clips[0]).notes != ()
+    assert natural(better).skeleton.parents.tolist() == [-1, 0]
 
 
-def test_rigid_parts_hang_on_what_they_touch(arm: Rig) -> None:
-    places = np.asarray([[0, 0, 0], [0, 0, 0], [0, 1, 0]])
-    wild = Skeleton.from_positions(["control", "lower", "upper"], np.asarray([-1, 0, 0]), places)
-    rigid = np.zeros_like(arm.joints)
-    rigid[:, 0] = np.where(arm.mesh.positions[:, 1] > 1.01, 2, 1)
-    weights = np.eye(4, dtype=np.float32)[np.zeros(len(rigid), np.int64)]
-    rig = natural(replace(arm, skeleton=wild, joints=rigid, weights=weights, clips=()))
-    assert sorted(rig.skeleton.names) == ["lower", "upper"]
-    # The same two halves, torn apart: no face is shared, and the gap is as large as the body.
-    far = arm.mesh.positions + np.where(rigid[:, :1] == 2, np.asarray([[0, 5.0, 0]]), 0).astype(np.float32)
-    owner = rigid[:, 0]
-    torn = [
-        replace(part, faces=part.faces[(owner[part.faces + start] == owner[part.faces[:, :1] + start]).all(1)])
-        for part, start in zip(arm.mesh.parts, arm.mesh.starts[:-1], strict=True)
-    ]
-    mesh = replace(arm.mesh, parts=tuple(torn)).with_positions(far)
-    apart = replace(arm, mesh=mesh, skeleton=wild, joints=rigid, weights=weights, clips=())
-    assert natural(apart).skeleton.names == ("control", "lower", "upper")
+def test_joints_that_are_held_stay(arm: Rig) -> None:
+    rig = wild(arm, ["control", "lower", "lift", "upper", "handle"])
+    still = from_globals("still", 30, rig.skeleton, np.tile(rig.skeleton.globals, (3, 1, 1, 1)))
+    assert natural(replace(rig, clips=(still,))).skeleton.names == ("control", "lower", "lift", "upper")
+
+
+def test_without_clips_names_tell(arm: Rig) -> None:
+    rig = natural(wild(arm, ["control", "LowerLeg.L", "ik.L", "Foot.L", "handle"]))
+    assert rig.skeleton.names == ("LowerLeg.L", "Foot.L")
+    assert natural(wild(arm, ["control", "a", "b", "c", "d"])).skeleton.names == ("control", "a", "b", "c")
 
 
 def test_pruning_and_scaling(arm: Rig) -> None:
