@@ -93,8 +93,8 @@ def _mirrored(rig: Rig, changes: dict[int, int]) -> dict[int, int]:
 def _named(rig: Rig, changes: dict[int, int]) -> dict[int, int]:
     """Feet and hands, by name, that do not hang on their shins and forearms yet."""
     parts, parents = roles(rig.skeleton), rig.skeleton.parents.copy()
-    for child, parent in changes.items():
-        parents[child] = parent
+    for joint, above in changes.items():
+        parents[joint] = above
     found = {}
     for side in ("left", "right"):
         for end, limb in LIMBS:

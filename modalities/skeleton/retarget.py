@@ -29,6 +29,9 @@ AIMS = {
 }
 
 
+UPRIGHT = ("head", "foot", "toes")  # without an aim of their own these keep to the world, as feet stand on the ground
+
+
 @dataclass(frozen=True, eq=False)
 class Retargeted:
     """The motion on the new skeleton, and how it got there. ``pairs``: target joint -> source joint, by name."""
@@ -149,9 +152,11 @@ def _aims(
     aims: dict[int, Floats] = {}
     for part, joint in theirs.items():
         side, _, kind = part.rpartition(" ")
-        if joint not in pairs or kind not in AIMS:
+        if joint not in pairs:
             continue
-        for aim in AIMS[kind]:
+        if kind in UPRIGHT:
+            aims[joint] = np.asarray([0, 0, 0, 1.0])
+        for aim in AIMS.get(kind, ()):
             end = f"{side} {aim}".strip()
             if end in theirs and end in parts and parts[end] != pairs[joint]:
                 mine = target.positions[theirs[end]] - target.positions[joint]

@@ -129,6 +129,17 @@ def way(motion: Motion, start: str, stop: str) -> np.ndarray:
     return np.asarray((b - a) / np.linalg.norm(b - a, axis=1, keepdims=True))
 
 
+def test_feet_keep_to_the_ground_though_legs_rest_bent() -> None:
+    places = PLACES.copy()
+    places[[7, 10], 2] += 0.3
+    motion = dance(person(CMU))
+    result = retarget(motion, person(MIXAMO, places=places))
+    for mine, other in (("LeftFoot", "lfoot"), ("Head", "head")):
+        turns = result.motion.turns()[:, result.motion.skeleton.index(mine)]
+        theirs = motion.turns()[:, motion.skeleton.index(other)]
+        assert np.allclose(to_matrix(turns), to_matrix(theirs), atol=1e-5)
+
+
 def test_steps_are_scaled_to_the_legs_on_the_ground() -> None:
     motion = dance(person(CMU))
     result = retarget(motion, person(MIXAMO, places=PLACES * 2))
