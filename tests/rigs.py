@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
+from safetensors.torch import save_file
 
 import unreel.catalogue  # noqa: F401  registers the parts
 from unreel.engine.card import Card
 from unreel.engine.model import Model, build
 from unreel.modalities.rig.net import RigNet
+from unreel.modalities.skeleton.materials import Looks, plain_material
 from unreel.modalities.skeleton.mesh import Mesh, Part
 from unreel.modalities.skeleton.rig import Rig
 from unreel.modalities.skeleton.skeleton import Skeleton
@@ -19,27 +23,36 @@ from unreel.modalities.skeleton.skinning import top_weights
 
 NET = {"joints": 12, "tokens": 16, "neighbours": 4, "width": 24, "shape_depth": 1, "depth": 2, "heads": 2}
 
+CARD: dict[str, Any] = {
+    "name": "tiny-rig",
+    "modality": "rig",
+    "licence": "Apache-2.0",
+    "architecture": {"class": "rig", **NET},
+    "codec": {"class": "joints"},
+    "media": {"fps": 24, "height": 48, "width": 48},
+    "plan": {"class": "joints", "joints": NET["joints"], "points": 64},
+    "schedule": {"steps": 3, "commit": "inline"},
+    "sampler": {"class": "joints"},
+}
+
 
 def tiny_rig(end: float = -3.0, **changes: Any) -> Model:
     """At most 12 joints, 64 points, 2 layers; ``changes`` replace fields of the card.
 
     ``end`` is added to the logit of the end. What begins as zeros is random here, so that everything counts.
     """
-    card = {
-        "name": "tiny-rig",
-        "modality": "rig",
-        "licence": "Apache-2.0",
-        "architecture": {"class": "rig", **NET},
-        "codec": {"class": "joints"},
-        "media": {"fps": 24, "height": 48, "width": 48},
-        "plan": {"class": "joints", "joints": NET["joints"], "points": 64},
-        "schedule": {"steps": 3, "commit": "inline"},
-        "sampler": {"class": "joints"},
-        **changes,
-    }
-    model = build(Card.model_validate(card), Path(), None, "cpu", "float32", seed=3)
+    model = build(Card.model_validate({**CARD, **changes}), Path(), None, "cpu", "float32", seed=3)
     stir(model.backbone, end)  # type: ignore[arg-type]
     return model
+
+
+def write_tiny_rig(folder: Path) -> Path:
+    """The same as a folder that can be loaded."""
+    folder.mkdir()
+    model = tiny_rig()
+    save_file(model.backbone.state_dict(), folder / "rig.safetensors")  # type: ignore[attr-defined]
+    (folder / "model.yaml").write_text(yaml.safe_dump({**CARD, "weights": "rig.safetensors"}), encoding="utf-8")
+    return folder
 
 
 def stir(net: RigNet, end: float = 0.0) -> None:
@@ -65,7 +78,8 @@ def creature(stretch: float = 1.0) -> Mesh:
     parts += [
         box_part((x, 0.4, z * stretch), (0.2, 0.8, 0.2), f"leg {x} {z}") for x in (-0.2, 0.2) for z in (-0.6, 0.6)
     ]
-    return Mesh(tuple(parts))
+    looks = Looks((plain_material((0.8, 0.5, 0.2, 1), "hide"), plain_material((0.2, 0.2, 0.2, 1), "hoof")))
+    return Mesh(tuple(replace(part, material=int(number > 1)) for number, part in enumerate(parts)), looks)
 
 
 def rigged_creature(stretch: float = 1.0) -> Rig:

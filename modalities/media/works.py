@@ -1,6 +1,8 @@
 """What a modality offers to the commands: typed inputs made into controls, and who writes down what comes out.
 
-Every modality has a module ``works`` with ``inputs``, ``order``, ``exporter`` and ``collector`` as ``Works`` says.
+Every modality has a module ``works`` with ``inputs`` and ``order``. Those that make frames have ``exporter`` and
+``collector`` as well (``FilmWorks``); those whose sessions end by themselves and make one thing (a rig) have ``maker``
+(``MakerWorks``).
 """
 
 from __future__ import annotations
@@ -21,13 +23,15 @@ Note = Callable[[str], None]  # tells the user something, one line
 class Order:
     """What inputs ask for: controls to send first, and, where they decide it, how many frames at what rate.
 
-    ``film`` are options of the exporter.
+    ``film`` are options of the exporter. ``things`` is what the chunks of a session are counted as; anything but
+    frames is made until the plan ends.
     """
 
     controls: Mapping[str, Any] = field(default_factory=dict)
     frames: int | None = None
     fps: float | None = None
     film: Mapping[str, Any] = field(default_factory=dict)
+    things: str = "frames"
 
 
 class Exporter(Protocol):
@@ -49,8 +53,36 @@ class Exporter(Protocol):
     def __exit__(self, *fault: Any) -> None: ...
 
 
+class Maker(Protocol):
+    """Makes one thing of all that a session emits and writes it on leaving its ``with``, unless that is by an error.
+
+    ``whole``: nothing needs to be generated. ``made`` counts things so far; ``seconds`` is the time spent on the file.
+    """
+
+    path: Path
+    seconds: float
+
+    @property
+    def whole(self) -> bool: ...
+
+    @property
+    def made(self) -> int: ...
+
+    def add(self, event: Event) -> None:
+        """Take one event."""
+        ...
+
+    def told(self) -> str:
+        """A line about what was written."""
+        ...
+
+    def __enter__(self) -> Maker: ...
+
+    def __exit__(self, *fault: Any) -> None: ...
+
+
 class Works(Protocol):
-    """A modality's module ``works``."""
+    """A modality's module ``works``: what both kinds have."""
 
     def inputs(self, model: Model) -> list[str]:
         """The names of the inputs that the model takes besides the options of a session."""
@@ -60,10 +92,22 @@ class Works(Protocol):
         """Raises UserError for an input that cannot be used."""
         ...
 
+
+class FilmWorks(Works, Protocol):
+    """Of a modality that makes frames."""
+
     def exporter(self, path: Path, model: Model, order: Order, fps: float, scale: int | None, frames: int) -> Exporter:
         """A writer for at most ``frames`` frames; raises UserError at once for a file it cannot write."""
         ...
 
     def collector(self, model: Model) -> Callable[[Event], Frames | None]:
         """The same frames without a file."""
+        ...
+
+
+class MakerWorks(Works, Protocol):
+    """Of a modality that makes one thing."""
+
+    def maker(self, path: Path, model: Model, order: Order, fps: float) -> Maker:
+        """Raises UserError at once for a file it cannot write."""
         ...

@@ -6,12 +6,13 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import typer
 
 from unreel import catalogue
+from unreel.commands import making
 from unreel.commands.interrupt import Interrupt
 from unreel.commands.options import parse_inputs, parse_start, split_inputs
 from unreel.commands.progress import FrameProgress
@@ -19,7 +20,7 @@ from unreel.engine.errors import UserError
 from unreel.engine.model import Model
 from unreel.engine.session import Session
 from unreel.modalities.media.frames import Frames
-from unreel.modalities.media.works import Exporter, Order, Works
+from unreel.modalities.media.works import Exporter, FilmWorks, MakerWorks, Order, Works
 from unreel.report import Run, check_json, compare, report, write_json
 
 DEFAULT_FRAMES = 240
@@ -52,7 +53,7 @@ def generate(
     model: Annotated[str, typer.Argument(help="A model's name, or the path of its folder.")],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="What to write: .mp4, .webm (panoramas), .gif, .webp, .png"),
+        typer.Option("-o", "--output", help="What to write: .mp4, .webm, .gif, .webp, .png; rigs: .glb, .bvh, .npz."),
     ],
     frames: Annotated[int | None, typer.Option(help="How many frames; default: those of the input, or 240.")] = None,
     actions: Annotated[str | None, typer.Option(help="Keys held, dash, frames; repeats when it is short.")] = None,
@@ -100,11 +101,17 @@ def generate(
     began = time.perf_counter()
     check_json(json)
     loaded = catalogue.load(model)
-    modality = catalogue.works(loaded)
+    works = catalogue.works(loaded)
     if compare and min(loaded.frame_size) < 11:
         raise UserError(f"--compare needs frames of 11x11 pixels or more, {loaded.name} makes smaller ones")
     run = Run(load_s=time.perf_counter() - began)
-    settings, asked = _settings(loaded, modality, request)
+    settings, asked = _settings(loaded, works, request)
+    if asked.things != "frames":
+        making.check(loaded, asked, {"frames": frames, "compare": compare, "scale": scale, "start": start})
+        maker = cast(MakerWorks, works).maker(output, loaded, asked, loaded.fps if fps is None else fps)
+        code = making.make(lambda: _session(loaded, settings), loaded, asked, maker, run, json, asdict(request))
+        raise typer.Exit(code)
+    modality = cast(FilmWorks, works)
     if frames is None and asked.frames is not None:
         request = replace(request, frames=asked.frames)
     rate = (asked.fps or loaded.fps) if fps is None else fps
@@ -172,7 +179,7 @@ def _film(session: Session, writer: Exporter, request: Request, run: Run, began:
     return kept
 
 
-def _against_plain(model: Model, modality: Works, settings: dict[str, Any], ours_THWC: Frames) -> dict[str, Any]:
+def _against_plain(model: Model, modality: FilmWorks, settings: dict[str, Any], ours_THWC: Frames) -> dict[str, Any]:
     """The same frames made by the plain loop: nothing reused, block by block, the card's own context.
 
     With a preset, plain is the preset ``exact``, where the model has it.

@@ -1,4 +1,4 @@
-"""The progress line: a bar, frames per second, time to the first frame and the time left."""
+"""The progress line: a bar, frames per second, time to the first frame and the time left; or a mere count."""
 
 from __future__ import annotations
 
@@ -48,3 +48,29 @@ class FrameProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.__exit__(kind, error, trace)
+
+
+class Counting:
+    """A live line on stderr for things whose number is not known before, nothing where stderr is no terminal."""
+
+    def __init__(self, name: str, things: str) -> None:
+        console = Console(stderr=True)
+        self._things = things
+        self._status = console.status(f"{name}: 0 {things}") if console.is_terminal else None
+        self._name = name
+
+    def show(self, made: int, first_s: float) -> None:
+        """So many are there by now; the first came after ``first_s`` seconds."""
+        if self._status is not None:
+            self._status.update(f"{self._name}: {made} {self._things}, first after {first_s:.2f} s")
+
+    def __enter__(self) -> Counting:
+        if self._status is not None:
+            self._status.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status is not None:
+            self._status.__exit__(kind, error, trace)

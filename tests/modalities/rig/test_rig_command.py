@@ -1,0 +1,135 @@
+"""`unreel generate` with a rig model: files, questions, odd input, the numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from tests.rigs import box_part, creature, rigged_creature, write_tiny_rig
+from tests.unreel.conftest import cli
+from unreel.modalities.skeleton.glb import write_glb
+from unreel.modalities.skeleton.gltf import read_rig
+from unreel.modalities.skeleton.mesh import Mesh
+
+Cli = Callable[..., tuple[int, str, str]]
+__all__ = ["cli"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_glb(creature(), tmp_path / "creature.glb")
+    return write_tiny_rig(tmp_path / "tiny")
+
+
+def test_a_mesh_becomes_a_rig(cli: Cli, folder: Path, tmp_path: Path, clean: Callable[[bytes], None]) -> None:
+    rigged, numbers = tmp_path / "rigged.glb", tmp_path / "n.json"
+    code, out, err = cli(
+        "generate", folder, "-i", f"mesh={tmp_path}/creature.glb", "-o", rigged, "--seed", 3, "--json", numbers
+    )
+    assert code == 0, err
+    assert f"{rigged}: 12 joints, 48 vertices, 72 faces" in out
+    assert "first of the joints after" in out
+    clean(rigged.read_bytes())
+    assert len(read_rig(rigged).skeleton) == 12
+    report = json.loads(numbers.read_text())
+    assert (report["joints"], report["chunks"], report["steps_computed"]) == (12, 12, 36)
+    assert report["time_to_first_s"] > 0
+    assert "frames" not in report
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["creature.glb", "n.json", "rigged.glb", "tiny"]
+    assert cli("generate", folder, "-i", f"mesh={tmp_path}/creature.glb", "-o", tmp_path / "b.glb", "--seed", 3)[0] == 0
+    assert (tmp_path / "b.glb").read_bytes() == rigged.read_bytes()
+
+
+def test_what_to_do_with_a_rig_that_is_there_is_asked(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    write_glb(rigged_creature(), tmp_path / "had.glb")
+    wish = ("generate", folder, "-i", f"mesh={tmp_path}/had.glb", "-o", tmp_path / "out.glb")
+    code, _, err = cli(*wish)
+    assert code == 2
+    assert "rigged already, with 10 joints: say -i rig=keep" in err
+    code, out, _ = cli(*wish, "-i", "rig=keep")
+    assert code == 0
+    assert "10 joints" in out
+    assert "written as it is" in out
+    assert sorted(read_rig(tmp_path / "out.glb").skeleton.names) == sorted(rigged_creature().skeleton.names)
+    code, out, err = cli(*wish, "-i", "rig=replace")
+    assert (code, "12 joints" in out) == (0, True), err
+    code, _, err = cli(*wish, "-i", "rig=maybe")
+    assert (code, "keep or replace" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "needs a mesh"),
+        (("--frames", "5"), "leave --frames out"),
+        (("--scale", "2"), "leave --scale out"),
+        (("-i", "rig=keep", "-i", "mesh=none.glb"), "none.glb"),
+        (("-i", "mesh=none.doc"), "does not read"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    cli: Cli, folder: Path, tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    given = options if "-i" in options or not options else (*options, "-i", f"mesh={tmp_path}/creature.glb")
+    code, _, err = cli("generate", folder, "-o", tmp_path / "out.glb", *given)
+    assert code == 2
+    assert words in err
+    assert not (tmp_path / "out.glb").exists()
+
+
+def test_a_file_that_cannot_be_written_is_told_first(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    code, _, err = cli("generate", folder, "-i", f"mesh={tmp_path}/creature.glb", "-o", tmp_path / "out.fbx")
+    assert code == 2
+    assert ".glb, .bvh, .npz, .mp4" in err
+
+
+def plane() -> Mesh:
+    return Mesh((box_part((0, 0, 0), (2, 0, 1)),))
+
+
+def millimetres() -> Mesh:
+    return creature().scaled(1000)
+
+
+def holed() -> Mesh:
+    """Open and non-manifold: a box without a side and a fin that grows out of an edge."""
+    part = box_part((0, 0, 0), (1, 1, 1))
+    fin = np.concatenate([part.positions, [[2, 0, 0]]]).astype(np.float32)
+    return Mesh((replace(part, positions=fin, faces=np.concatenate([part.faces[2:], [[0, 1, 8], [2, 3, 8]]])),))
+
+
+def heavy() -> Mesh:
+    """81,920 faces."""
+    ball = trimesh.creation.icosphere(subdivisions=6)
+    return Mesh(
+        (replace(box_part((0, 0, 0), (1, 1, 1)), positions=ball.vertices.astype(np.float32), faces=ball.faces),)
+    )
+
+
+@pytest.mark.parametrize("odd", [plane, millimetres, holed, heavy])
+def test_odd_meshes_are_rigged(
+    cli: Cli, folder: Path, tmp_path: Path, clean: Callable[[bytes], None], odd: Callable[[], Mesh]
+) -> None:
+    write_glb(odd(), tmp_path / "odd.glb")
+    code, _, err = cli("generate", folder, "-i", f"mesh={tmp_path}/odd.glb", "-o", tmp_path / "rigged.glb")
+    assert code == 0, err
+    rig = read_rig(tmp_path / "rigged.glb")
+    assert len(rig.mesh.faces) == len(odd().faces)
+    assert np.abs(rig.skeleton.positions).max() < 3 * np.abs(odd().positions).max()
+    clean((tmp_path / "rigged.glb").read_bytes())
+
+
+def test_what_is_no_surface_is_told(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "points.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\n")
+    (tmp_path / "nan.obj").write_text("v nan 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    (tmp_path / "line.obj").write_text("v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n")
+    for name in ("points", "nan", "line"):
+        code, _, err = cli("generate", folder, "-i", f"mesh={tmp_path}/{name}.obj", "-o", tmp_path / "out.glb")
+        assert code == 2, name
+        assert len(err.strip().splitlines()) == 1, err
