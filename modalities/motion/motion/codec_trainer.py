@@ -1,0 +1,104 @@
+"""Trains the codec: features come back as they were, and so do the places that their rotations lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize, smooth_l1_loss
+
+from unreel.modalities.motion.body import BODY, shaped
+from unreel.modalities.motion.features import Layout
+from unreel.modalities.motion.motion.data import Labelled
+from unreel.modalities.motion.motion.loop import Loop, Pace
+from unreel.modalities.motion.motion.windows import Windows
+from unreel.modalities.motion.network import CodecConfig, MotionCodecNet
+
+LAYOUT = Layout.of(BODY)
+# How much an error counts (against its part's spread): what moves the root counts more, as in MotionStreamer.
+WEIGHTS = {"velocity": 7.0, "turn": 7.0, "height": 7.0, "rotations": 2.0, "velocities": 0.5}
+COMMITMENT, STEPS, PLACES = 0.02, 0.5, 4.0
+DROPOUT = 0.2  # share of samples that get by on a few levels
+
+
+class CodecLoop(Loop):
+    """Windows of ``frames`` frames, ``samples`` a step.
+
+    The first ``warm`` steps go without codes, so that codebooks begin where latents have found their places.
+    """
+
+    net: MotionCodecNet
+    average: MotionCodecNet
+
+    def __init__(
+        self, clips: Sequence[Labelled], pace: Pace, path: Path, sizes: dict[str, int], *, samples: int = 32,
+        frames: int = 64, warm: int = 200, seed: int = 0,
+    ) -> None:  # fmt: skip
+        torch.manual_seed(seed)
+        net = MotionCodecNet(CodecConfig(LAYOUT.width, **sizes))
+        mean, spread = statistics(clips)
+        net.mean.copy_(mean)
+        net.spread.copy_(spread)
+        super().__init__(net, pace, path, seed)
+        self.windows = Windows(clips, frames, 8, seed + self.step)
+        self.samples, self.warm = samples, warm
+        weights = torch.ones(LAYOUT.width)
+        for name, weight in WEIGHTS.items():
+            weights[LAYOUT.parts[name]] = weight
+        self.weights = weights
+
+    def loss(self) -> tuple[Tensor, dict[str, float]]:
+        """Smooth L1 of features, their steps and joint places, and commitment; ``used`` counts first-level codes."""
+        real, _, _, body, _ = self.windows.batch(self.samples)
+        latents, commitment, used = self.net.encode(real), torch.zeros(()), 0.0
+        if self.step >= self.warm:
+            coded = self.net.quantiser(latents, self.generator, DROPOUT)
+            latents, commitment, used = coded.latents, coded.commitment, float(len(coded.codes[..., 0].unique()))
+        made, _ = self.net.decode(latents)
+        scaled = [(numbers - self.net.mean) / self.net.spread * self.weights for numbers in (made, real)]
+        whole = smooth_l1_loss(*scaled)
+        steps = smooth_l1_loss(*(numbers.diff(dim=1) for numbers in scaled))
+        error = (places(made, body) - places(real, body)).norm(dim=-1).mean()
+        parts = {
+            "features": float(whole.detach()),
+            "places_mm": 1000 * float(error.detach()),
+            "used": used,
+        }
+        return whole + STEPS * steps + PLACES * error + COMMITMENT * commitment, parts
+
+    def extra(self) -> dict[str, Any]:
+        return {"sizes": vars(self.net.config)}
+
+
+def statistics(clips: Sequence[Labelled]) -> tuple[Tensor, Tensor]:
+    """Mean and spread (D,) of the features; all numbers of one part share a spread."""
+    numbers = np.concatenate([clip.features for clip in clips])
+    spread = np.ones(LAYOUT.width)
+    for part in LAYOUT.parts.values():
+        spread[part] = max(float(numbers[:, part].std(0).mean()), 1e-3)
+    return torch.from_numpy(numbers.mean(0)).float(), torch.from_numpy(spread).float()
+
+
+def places(features_BTD: Tensor, body_BJ: Tensor) -> Tensor:
+    """Joint places (B, T, J, 3) in metres that rotations and root height lead to, without the way over the ground."""
+    columns = features_BTD[..., LAYOUT.parts["rotations"]].unflatten(-1, (len(BODY), 2, 3))
+    first = normalize(columns[..., 0, :], dim=-1)
+    second = normalize(columns[..., 1, :] - (first * columns[..., 1, :]).sum(-1, keepdim=True) * first, dim=-1)
+    turns = torch.stack([first, second, torch.cross(first, second, dim=-1)], -1)
+    offsets = torch.stack([torch.from_numpy(shaped(np.exp(row.numpy())).translations) for row in body_BJ])
+    height = features_BTD[..., LAYOUT.parts["height"]]
+    spots: list[Tensor] = []
+    world: list[Tensor] = []
+    for joint, parent in enumerate(BODY.parents):
+        if parent < 0:
+            spots.append(torch.cat([torch.zeros_like(height), height, torch.zeros_like(height)], -1))
+            world.append(turns[..., joint, :, :])
+        else:
+            arm = offsets[:, None, joint, :, None]
+            spots.append(spots[parent] + (world[parent] @ arm)[..., 0])
+            world.append(world[parent] @ turns[..., joint, :, :])
+    return torch.stack(spots, -2)

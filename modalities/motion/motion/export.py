@@ -1,0 +1,81 @@
+"""From checkpoints to what is shipped: the codec (float32), the network (float16) and the model's card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from unreel.modalities.motion.codec import save_codec
+from unreel.modalities.motion.network import CodecConfig, MotionCodecNet
+
+CODEC, NET = "codec.pt", "net.pt"
+EXAMPLES = 40  # texts that the card names
+
+
+def trained_codec(path: Path) -> MotionCodecNet:
+    """The averaged codec of a checkpoint."""
+    content = torch.load(path, weights_only=True)
+    net = MotionCodecNet(CodecConfig(**content["sizes"]))
+    net.load_state_dict(content["average"])
+    return net.eval()
+
+
+def export(run: Path, folder: Path, record: Mapping[str, Any], card_path: Path | None = None) -> None:
+    """Write ``motion.safetensors``, ``motion-codec.safetensors`` and the card of a run's checkpoints.
+
+    The card goes to ``card_path`` (default ``folder/model.yaml``); one that is there keeps all but what the checkpoints
+    decide. ``record`` says of the data: ``texts``, ``clips``, ``minutes_of_motion``, ``held_out``.
+    """
+    content = torch.load(run / NET, weights_only=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_codec(trained_codec(run / CODEC), folder / "motion-codec.safetensors")
+    save_file({n: t.half().contiguous() for n, t in content["average"].items()}, folder / "motion.safetensors")
+    spent = torch.load(run / CODEC, weights_only=True)
+    path, fresh = card_path or folder / "model.yaml", card(content, spent, record)
+    if path.exists():
+        old = yaml.safe_load(path.read_text(encoding="utf-8"))
+        fresh = {**old, **{name: fresh[name] for name in ("architecture", "conditions", "training")}}
+    path.write_text(yaml.safe_dump(fresh, sort_keys=False, width=110), encoding="utf-8")
+    for written in (path, folder / "motion.safetensors", folder / "motion-codec.safetensors"):
+        written.chmod(0o644)
+
+
+def card(net: Mapping[str, Any], codec: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """The model card of the two checkpoints."""
+    recent = net["recent"]
+    return {
+        "name": "motion",
+        "modality": "motion",
+        "description": "Endless motion of a body by words, along a path, for any rig with the joints of a person.",
+        "licence": "Apache-2.0",
+        "architecture": {"class": "motion", **net["sizes"]},
+        "codec": {"class": "motion", "weights": "./motion-codec.safetensors"},
+        "media": {"fps": 30, "height": 384, "width": 384},
+        "plan": {"class": "time", "frames": 1},
+        "schedule": {"steps": 1, "commit": "inline"},
+        "sampler": {"class": "categorical", "temperature": 0.9, "top_p": 0.95},
+        "guidance": {"scale": 2.5, "drop": ["text"]},
+        "context": {"class": "window", "sink": 0, "recent": recent, "horizon": recent},
+        "conditions": {
+            "text": {"class": "words", "width": net["sizes"]["words"], "examples": list(record["texts"])[:EXAMPLES]},
+            "body": {"class": "body"},
+            "path": {"class": "path"},
+        },
+        "prompt_switch": {"class": "blend", "chunks": 3},
+        "weights": "motion.safetensors",
+        "training": {
+            "data": f"{record['clips']} clips, {record['minutes_of_motion']:.1f} minutes, mirrored and at three speeds",
+            "data_licence": "CMU Graphics Lab Motion Capture Database (free for any use, the data not to be resold); "
+            "animations of Quaternius, KayKit and Mesh2Motion (CC0)",
+            "held_out": list(record["held_out"]),
+            "codec": {"steps": codec["step"], "minutes": round(codec["seconds"] / 60, 1)},
+            "network": {"steps": net["step"], "minutes": round(net["seconds"] / 60, 1)},
+            "loss": "codec: smooth L1 of features, steps and joint places; network: cross-entropy of every level",
+            "command": "unreel train motion --data FOLDER",
+        },
+    }

@@ -1,0 +1,76 @@
+"""`unreel train motion`: the codec, then the network, then export. Begins again where it was cut off."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from unreel.engine.errors import UserError
+from unreel.modalities.motion.motion.codec_trainer import CodecLoop
+from unreel.modalities.motion.motion.data import Found, load_clips, texts_of
+from unreel.modalities.motion.motion.export import CODEC, NET, export, trained_codec
+from unreel.modalities.motion.motion.loop import Pace
+from unreel.modalities.motion.motion.net_trainer import NetLoop
+
+CODEC_SIZES = {"levels": 6, "codes": 256, "latent": 128, "width": 256, "depth": 2}
+NET_SIZES = {"width": 256, "heads": 4, "trunk": 4, "part": 1, "words": 256}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command line of `unreel train motion`."""
+    parser = argparse.ArgumentParser(prog="unreel train motion", description=__doc__)
+    parser.add_argument("--data", required=True, help="folder with AMC and ASF, BVH, animated GLB or glTF files")
+    parser.add_argument("--out", default="out/train-motion", help="folder for checkpoints, logs and exported model")
+    parser.add_argument("--codec-minutes", type=float, default=40.0, help="training of the codec, resumptions included")
+    parser.add_argument("--minutes", type=float, default=60.0, help="training of the network, resumptions included")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    wish = parser.parse_args(list(arguments))
+    if min(wish.codec_minutes, wish.minutes) <= 0:
+        raise UserError("--codec-minutes and --minutes are above 0")
+    train(
+        Path(wish.data), Path(wish.out), wish.codec_minutes, wish.minutes, wish.threads, wish.seed,
+        CODEC_SIZES, NET_SIZES,
+    )  # fmt: skip
+    folder = Path(wish.out) / "model"
+    print(f"exported to {folder}: load it with unreel.load({str(folder)!r})")
+
+
+def train(
+    data: Path, out: Path, codec_minutes: float, minutes: float, threads: int, seed: int, codec_sizes: dict[str, int],
+    net_sizes: dict[str, int],
+) -> None:  # fmt: skip
+    """Both trainings and the export to ``out/model``; tells what was found and what was left out."""
+    torch.set_num_threads(threads)
+    found = load_clips(data)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "skipped.txt").write_text("\n".join([*found.skipped, ""]), encoding="utf-8")
+    told = record(found)
+    print(
+        f"{told['clips']} clips, {told['minutes_of_motion']:.1f} minutes without their variants, "
+        f"{len(found.held_out)} held out, {len(found.skipped)} left out (why: {out / 'skipped.txt'})"
+    )
+    CodecLoop(found.train, Pace(codec_minutes, 4e-4), out / CODEC, codec_sizes, seed=seed).run()
+    codec = trained_codec(out / CODEC)
+    NetLoop(found.train, codec, Pace(minutes, 6e-4), out / NET, net_sizes, seed=seed).run()
+    export(out, out / "model", told)
+
+
+def record(found: Found) -> dict[str, object]:
+    """What the card says of the data. Variants of a clip count once."""
+    plain = {clip.name: len(clip.features) for clip in found.train}
+    return {
+        "texts": texts_of(found.train),
+        "clips": len(plain),
+        "minutes_of_motion": sum(plain.values()) / 30 / 60,
+        "held_out": sorted({clip.name for clip in found.held_out}),
+    }
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(sys.argv[1:])
