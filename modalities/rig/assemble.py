@@ -70,13 +70,13 @@ def lifted(vertices_N3: Floats, points_M3: Floats, weights_MJ: Floats) -> tuple[
     return joints[place], shares[place]
 
 
-def weigh(model: Model, subject: Subject, points_M6: Floats, joints_J3: Floats, parents_J: Floats) -> Floats:
+def weigh(model: Model, subject: Subject, points_M6: Floats, joints_J3: Floats, parents_J: Ints) -> Floats:
     """Weights (M, J), adding up to 1, of points with normals and joints, all in the unit box of ``subject``."""
     net = model.backbone
     assert isinstance(net, RigNet), "a rig model's backbone"
     told = int(model.card.plan.get("points", len(subject.surface)))
 
-    def row(values: Floats, dtype: torch.dtype) -> torch.Tensor:
+    def row(values: Floats | Ints, dtype: torch.dtype) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(model.device, dtype)[None]
 
     joints, parents = row(joints_J3, torch.float32), row(np.maximum(parents_J, 0), torch.int64)

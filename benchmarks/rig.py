@@ -1,0 +1,140 @@
+"""Rigs: skeletons and skins of held-out characters (--data) beside a copied rig and middle lines, seconds per mesh."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import numpy as np
+
+import unreel
+from unreel.benchmarks import _rig_baselines, _tables
+from unreel.benchmarks._rig_metrics import compare, skin_l1
+from unreel.benchmarks._rig_sights import Sight, mean_of, sights
+from unreel.engine.errors import UserError
+from unreel.engine.model import Model
+from unreel.modalities.rig.assemble import assemble, weigh
+from unreel.modalities.rig.joint import Joint
+from unreel.modalities.rig.subject import Subject, subject_of
+from unreel.modalities.skeleton.glb import glb_bytes
+from unreel.report import write_json
+
+MODEL = "rig"
+SEEDS = (0, 1, 2)
+NAMES = {"ours": "ours", "nearest": "nearest training rig, fitted", "medial": "middle lines; nearest bones"}
+COLUMNS = {
+    "cd_j2j": "CD-J2J",
+    "cd_j2b": "CD-J2B",
+    "cd_b2b": "CD-B2B",
+    "iou": "IoU",
+    "precision": "precision",
+    "recall": "recall",
+    "skin_l1": "skin L1",
+    "joints": "joints",
+}
+PERCENT = ("iou", "precision", "recall")
+SMALL = ("cd_j2j", "cd_j2b", "cd_b2b")
+
+
+def run(
+    quick: bool = False, data: Path | None = None, json: Path | None = None, model: Model | None = None
+) -> dict[str, Any]:
+    """Every held-out character with three seeds (one with ``quick``), and the two baselines.
+
+    Raises:
+        UserError: no data, or none of it held out.
+    """
+    if data is None:
+        raise UserError("rig needs a folder of rigged characters: give --data FOLDER")
+    train, held_out = sights(data)
+    if not train or not held_out:
+        raise UserError(
+            f"{data} gives {len(train)} characters to copy from and {len(held_out)} held out: both are needed"
+        )
+    model = model or unreel.load(MODEL)
+    rows = [measured(model, sight, train, SEEDS[:1] if quick else SEEDS) for sight in held_out]
+    results = {
+        "setting": {**_tables.setting(), "quick": quick},
+        "model": {"name": model.name, "training": {n: model.card.training.get(n) for n in ("steps", "minutes")}},
+        "characters": {"train": len(train), "held_out": len(held_out)},
+        "rows": rows,
+        "means": {name: mean_of([row[name] for row in rows]) for name in NAMES},
+        "kinds": {
+            kind: {name: mean_of([row[name] for row in rows if row["kind"] == kind]) for name in NAMES}
+            for kind in sorted({row["kind"] for row in rows})
+        },
+        "seconds": {"median": median(row["seconds"] for row in rows), "max": max(row["seconds"] for row in rows)},
+    }
+    if json is not None:
+        write_json(json, results)
+    return results
+
+
+def measured(model: Model, sight: Sight, train: list[Sight], seeds: tuple[int, ...]) -> dict[str, Any]:
+    """All numbers of one character. ``spread`` is what seeds change of CD-J2J."""
+    subject = subject_of(sight.mesh)
+    attempts = [made(model, sight, subject, seed) for seed in seeds]
+    skeletons = [compare(bones, sight.bones) for bones, _ in attempts]
+    weights = weigh(model, subject, np.concatenate([sight.points, sight.normals], 1).astype(np.float32), *sight.bones)
+    copied = _rig_baselines.nearest_rig(sight, train)
+    return {
+        "name": sight.name,
+        "kind": sight.kind,
+        "true_joints": len(sight.bones[0]),
+        "faces": len(sight.mesh.faces),
+        "seconds": mean(seconds for _, seconds in attempts),
+        "ours": {**mean_of(skeletons), "skin_l1": skin_l1(weights, sight.weights)},
+        "spread": float(np.ptp([found["cd_j2j"] for found in skeletons])),
+        "nearest": {
+            **compare(copied.bones, sight.bones),
+            "skin_l1": skin_l1(_rig_baselines.copied_weights(sight, copied), sight.weights),
+        },
+        "nearest_is": copied.name,
+        "medial": {
+            **compare(_rig_baselines.medial(sight.mesh, sight), sight.bones),
+            "skin_l1": skin_l1(_rig_baselines.bone_weights(sight), sight.weights),
+        },
+    }
+
+
+def made(model: Model, sight: Sight, subject: Subject, seed: int) -> tuple[Any, float]:
+    """The skeleton that the model makes, in the unit box, and the seconds from mesh to GLB."""
+    began = time.perf_counter()
+    session = model.session(seed=seed, rewind=0)
+    session.send("mesh", subject)
+    joints: list[Joint] = [event.payload for event in session.stream()]
+    glb_bytes(assemble(model, sight.mesh, joints, subject))
+    seconds = time.perf_counter() - began
+    spots = np.asarray([joint.position for joint in joints])
+    return (sight.box.to_unit(spots), np.asarray([joint.parent for joint in joints])), seconds
+
+
+def table(results: dict[str, Any]) -> str:
+    """Markdown: the means, then kind by kind."""
+    count, seconds = results["characters"], results["seconds"]
+    trained = results["model"]["training"]
+    parts = [
+        f"{count['held_out']} held-out characters, {count['train']} to learn and copy from; "
+        f"{trained.get('steps')} steps in {trained.get('minutes')} minutes. {_tables.caption(results['setting'])}",
+        _tables.markdown(["all", *COLUMNS.values()], [_row(NAMES[n], results["means"][n]) for n in NAMES]),
+        f"From mesh to GLB: {seconds['median']:.1f} s (median), {seconds['max']:.1f} s at most.",
+    ]
+    for kind, found in results["kinds"].items():
+        count = sum(row["kind"] == kind for row in results["rows"])
+        parts.append(
+            _tables.markdown([f"{kind} ({count})", *COLUMNS.values()], [_row(NAMES[n], found[n]) for n in NAMES])
+        )
+    return "\n\n".join(parts)
+
+
+def _row(label: str, found: dict[str, float]) -> list[str]:
+    """Distances in hundredths of the longest side, shares in percent."""
+
+    def shown(name: str) -> str:
+        if name in SMALL:
+            return f"{100 * found[name]:.2f}"
+        return f"{100 * found[name]:.0f} %" if name in PERCENT else f"{found[name]:.{1 if name == 'joints' else 2}f}"
+
+    return [label, *map(shown, COLUMNS)]
