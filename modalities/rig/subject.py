@@ -48,12 +48,15 @@ def farthest_first(points: Floats, count: int | None = None) -> Ints:
     total = len(points)
     count = total if count is None else min(count, total)
     order = np.empty(total, np.int64)
-    order[0] = int(((points - points.mean(0)) ** 2).sum(1).argmax())
-    apart = ((points - points[order[0]]) ** 2).sum(1)
-    for place in range(1, count):
-        order[place] = apart.argmax()
-        np.minimum(apart, ((points - points[order[place]]) ** 2).sum(1), out=apart)
-        apart[order[place]] = -1.0
+    spots = np.ascontiguousarray(points - points.mean(0), np.float32)
+    lengths = (spots**2).sum(1)
+    apart = lengths.copy()
+    for place in range(count):
+        chosen = int(apart.argmax())
+        order[place] = chosen
+        far = lengths + lengths[chosen] - 2 * (spots @ spots[chosen])
+        apart = np.minimum(apart, far) if place else far
+        apart[chosen] = -1.0
     rest = np.ones(total, bool)
     rest[order[:count]] = False
     order[count:] = np.flatnonzero(rest)

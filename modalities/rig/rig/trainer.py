@@ -72,6 +72,8 @@ class Trainer:
         self.master = RigNet(**config.net)
         self.train, self.held_out = sides or load_characters(Path(config.data), self.master.config.joints)
         self.groups = grouped(self.train)
+        joints = np.asarray([len(group[0].skeleton) for group in self.groups], np.float64)
+        self.chances = np.sqrt(joints) / np.sqrt(joints).sum()
         self.optimiser = torch.optim.AdamW(
             self.master.parameters(), lr=config.rate, betas=(0.9, 0.98), weight_decay=0.02, foreach=True
         )
@@ -181,12 +183,13 @@ class Trainer:
     # ---- what is learned from ------------------------------------------------------------------------------
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step: characters equally likely, whatever the number of their files."""
+        """The batch of a step. How likely a character is does not depend on the number of its files; those with more
+        joints, of which there is more to learn, are likelier by the square root."""
         c, net = self.config, self.master.config
         examples = []
         for number in range(c.batch):
             rng = np.random.default_rng((c.seed, step, number))
-            group = self.groups[int(rng.integers(len(self.groups)))]
+            group = self.groups[int(rng.choice(len(self.groups), p=self.chances))]
             one = group[int(rng.integers(len(group)))]
             examples.append(make_example(one, c.points, net.tokens, c.asked, rng, Augment()))
         return batch_of(examples)
