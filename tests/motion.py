@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
+from safetensors.torch import save_file
 
 import unreel.catalogue  # noqa: F401  registers the parts
 from unreel.engine.card import Card
 from unreel.engine.model import Model, build
 from unreel.modalities.motion.body import BODY
+from unreel.modalities.motion.codec import save_codec
 from unreel.modalities.skeleton.motion import Motion
 from unreel.modalities.skeleton.rotations import from_axis_angle, multiply
 
@@ -61,3 +64,15 @@ def walk(seconds: float = 2.0, fps: float = 30.0, turn: float = 0.4, speed: floa
     step = speed / fps * np.stack([np.sin(heading), np.zeros(len(at)), np.cos(heading)], -1)
     root = np.cumsum(step, 0) + (0, 0.93, 0) + 0.02 * np.cos(4 * np.pi * at)[:, None] * (0, 1, 0)
     return Motion(BODY, fps, root, rotations, "walk")
+
+
+def write_tiny_motion(folder: Path, **changes: Any) -> Path:
+    """The same model as a folder that can be loaded."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = tiny_motion(**changes)
+    save_file(model.backbone.state_dict(), folder / "motion.safetensors")  # type: ignore[attr-defined]
+    save_codec(model.codec.net, folder / "motion-codec.safetensors")  # type: ignore[attr-defined]
+    codec = {"class": "motion", "weights": "./motion-codec.safetensors"}
+    card = {**tiny_card(**changes), "codec": codec, "weights": "motion.safetensors"}
+    (folder / "model.yaml").write_text(yaml.safe_dump(card), encoding="utf-8")
+    return folder

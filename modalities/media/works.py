@@ -23,8 +23,8 @@ Note = Callable[[str], None]  # tells the user something, one line
 class Order:
     """What inputs ask for: controls to send first, and, where they decide it, how many frames at what rate.
 
-    ``film`` are options of the exporter. ``things`` is what the chunks of a session are counted as; anything but
-    frames is made until the plan ends.
+    ``film`` are options of the exporter, ``start`` is what the session begins with. ``things`` is what the chunks of a
+    session are counted as; anything but frames is made until the plan ends.
     """
 
     controls: Mapping[str, Any] = field(default_factory=dict)
@@ -32,6 +32,7 @@ class Order:
     fps: float | None = None
     film: Mapping[str, Any] = field(default_factory=dict)
     things: str = "frames"
+    start: Any = None
 
 
 class Exporter(Protocol):

@@ -53,9 +53,12 @@ def generate(
     model: Annotated[str, typer.Argument(help="A model's name, or the path of its folder.")],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="What to write: .mp4, .webm, .gif, .webp, .png; rigs: .glb, .bvh, .npz."),
+        typer.Option(
+            "-o", "--output", help="What to write: .mp4, .webm, .gif, .webp, .png; rigs and motions: .glb, .bvh, .npz."
+        ),
     ],
     frames: Annotated[int | None, typer.Option(help="How many frames; default: those of the input, or 240.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="The same in seconds of the file's frames per second.")] = None,
     actions: Annotated[str | None, typer.Option(help="Keys held, dash, frames; repeats when it is short.")] = None,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Denoising steps per chunk; default: the model's own.")] = None,
@@ -98,6 +101,8 @@ def generate(
         compare,
         tuple(inputs or ()),  # type: ignore[arg-type]
     )
+    if frames is not None and seconds is not None:
+        raise UserError("give --frames or --seconds, not both")
     began = time.perf_counter()
     check_json(json)
     loaded = catalogue.load(model)
@@ -107,14 +112,18 @@ def generate(
     run = Run(load_s=time.perf_counter() - began)
     settings, asked = _settings(loaded, works, request)
     if asked.things != "frames":
-        making.check(loaded, asked, {"frames": frames, "compare": compare, "scale": scale, "start": start})
+        making.check(
+            loaded, asked, {"frames": frames, "seconds": seconds, "compare": compare, "scale": scale, "start": start}
+        )
         maker = cast(MakerWorks, works).maker(output, loaded, asked, loaded.fps if fps is None else fps)
         code = making.make(lambda: _session(loaded, settings), loaded, asked, maker, run, json, asdict(request))
         raise typer.Exit(code)
     modality = cast(FilmWorks, works)
-    if frames is None and asked.frames is not None:
-        request = replace(request, frames=asked.frames)
     rate = (asked.fps or loaded.fps) if fps is None else fps
+    if seconds is not None:
+        request = replace(request, frames=round(seconds * rate))
+    elif frames is None and asked.frames is not None:
+        request = replace(request, frames=asked.frames)
     began = time.perf_counter()
     session = _session(loaded, settings)
     with modality.exporter(output, loaded, asked, rate, scale, request.frames) as writer:
@@ -138,7 +147,7 @@ def _settings(model: Model, modality: Works, request: Request) -> tuple[dict[str
 
     options, inputs = split_inputs(parse_inputs(request.inputs), model, modality.inputs(model))
     order = modality.order(model, inputs, note)
-    start = parse_start(request.start, model, request.fit, note)
+    start = order.start if request.start is None else parse_start(request.start, model, request.fit, note)
     asked = {"seed": request.seed, "steps": request.steps, "preset": request.preset, "actions": request.actions}
     return {**asked, **options, "start": start, "controls": dict(order.controls)}, order
 
@@ -160,16 +169,16 @@ def _film(session: Session, writer: Exporter, request: Request, run: Run, began:
     with FrameProgress(session.model.name, request.frames) as progress, Interrupt() as interrupt:
         try:
             for event in session.stream(frames=request.frames):
+                before = writer.frames
                 frames_THWC = writer.add(event)
                 if run.first_frame_s is None:
                     run.first_frame_s = time.perf_counter() - began
-                if frames_THWC is None:
-                    continue
-                if run.frames < request.compare:
-                    kept.append(frames_THWC[: request.compare - run.frames])
-                run.frames += len(frames_THWC)
-                run.look.add(frames_THWC)
-                progress.advance(len(frames_THWC), run.first_frame_s)
+                if frames_THWC is not None:
+                    if run.frames < request.compare:
+                        kept.append(frames_THWC[: request.compare - run.frames])
+                    run.frames += len(frames_THWC)
+                    run.look.add(frames_THWC)
+                progress.advance(writer.frames - before, run.first_frame_s)
                 if interrupt.asked:
                     break
         except KeyboardInterrupt:
@@ -206,8 +215,12 @@ def _tell(writer: Exporter, numbers: dict[str, Any], request: Request) -> None:
         print(f"stopped after {frames} of {request.frames} frames; {written}")
     if not frames:
         return
-    height, width = (side * (writer.scale or 1) for side in writer.size or (0, 0))
-    print(f"{writer.path}: {frames} frames, {width}x{height}, {frames / writer.fps:.1f} s at {writer.fps:g} per second")
+    lasting = f"{frames / writer.fps:.1f} s at {writer.fps:g} per second"
+    if writer.size is None:
+        print(f"{writer.path}: {frames} poses, {lasting}")
+    else:
+        height, width = (side * (writer.scale or 1) for side in writer.size)
+        print(f"{writer.path}: {frames} frames, {width}x{height}, {lasting}")
     chunk = numbers["chunk_s"]
     print(
         f"{numbers['frames_per_s']:.1f} frames/s end to end, {numbers['model_frames_per_s']:.1f} in the model alone; "

@@ -36,7 +36,7 @@ def parse_inputs(texts: Sequence[str]) -> dict[str, Any]:
         if not equals or not all(path):
             raise UserError(f"an input is NAME=VALUE, as in offset=2 or context.recent=4; got {text!r}")
         try:
-            value = raw if path == ["prompt"] else yaml.safe_load(raw)  # words may hold a colon, or be "no"
+            value = raw if path in (["prompt"], ["text"]) else yaml.safe_load(raw)  # words may hold a colon, or be "no"
         except yaml.YAMLError:
             raise UserError(f"the value of {name} is not a number, a word or a list: got {raw!r}") from None
         place = inputs
