@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -86,9 +87,9 @@ class RigMaker:
         return f"{self.path}: {self.made} joints, {len(mesh.positions):,} vertices, {len(mesh.faces):,} faces"
 
 
-def write(rig: Rig, path: Path, fps: float = 24.0) -> None:
+def write(rig: Rig, path: str | os.PathLike[str], fps: float = 24.0) -> None:
     """A rig as .glb; its skeleton at rest as .bvh or .npz; a film of it as .mp4 and the like."""
-    suffix = path.suffix.lower()
+    suffix = Path(path).suffix.lower()
     if suffix == ".glb":
         write_glb(rig, path)
     elif suffix == ".bvh":

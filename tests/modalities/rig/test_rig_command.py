@@ -133,3 +133,11 @@ def test_what_is_no_surface_is_told(cli: Cli, folder: Path, tmp_path: Path) -> N
         code, _, err = cli("generate", folder, "-i", f"mesh={tmp_path}/{name}.obj", "-o", tmp_path / "out.glb")
         assert code == 2, name
         assert len(err.strip().splitlines()) == 1, err
+
+
+def test_the_page_says_how_it_is_done_in_python(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "rig.md").read_text()
+    code = page.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace('"rig"', f'"{folder}"'), {})
+    assert len(read_rig(tmp_path / "rigged.glb").skeleton) == 12
