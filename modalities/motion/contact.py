@@ -63,9 +63,10 @@ class FootLock:
             columns = [layout.feet.index(parts[n]) for n in (names[2], f"{side} toes") if n in parts]
             sure = poses.contacts[:, columns].max(1) >= SURE
             target = np.stack([foot.step(place, bool(on)) for place, on in zip(places[:, leg[2]], sure, strict=True)])
-            thigh, shin = bent(places[:, leg], target)
-            turns[:, leg[0]] = multiply(thigh, turns[:, leg[0]])
-            turns[:, leg[1]] = multiply(shin, turns[:, leg[1]])
+            moved = np.flatnonzero(np.linalg.norm(target - places[:, leg[2]], axis=1) > 1e-6)
+            thigh, shin = bent(places[moved][:, leg], target[moved])
+            turns[moved, leg[0]] = multiply(thigh, turns[moved, leg[0]])
+            turns[moved, leg[1]] = multiply(shin, turns[moved, leg[1]])
         local = local_turns(poses.skeleton.parents, _carried(turns, poses.skeleton, motion))
         return replace(poses, rotations=Motion(poses.skeleton, poses.fps, poses.root, local).rotations)
 
