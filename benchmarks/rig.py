@@ -11,7 +11,8 @@ import numpy as np
 
 import unreel
 from unreel.benchmarks import _rig_baselines, _tables
-from unreel.benchmarks._rig_metrics import compare, skin_l1
+from unreel.benchmarks._rig_metrics import Bones, compare, skin_l1
+from unreel.benchmarks._rig_pictures import Result, sheet
 from unreel.benchmarks._rig_sights import Sight, mean_of, sights
 from unreel.engine.errors import UserError
 from unreel.engine.model import Model
@@ -19,6 +20,7 @@ from unreel.modalities.rig.assemble import assemble, weigh
 from unreel.modalities.rig.joint import Joint
 from unreel.modalities.rig.subject import Subject, subject_of
 from unreel.modalities.skeleton.glb import glb_bytes
+from unreel.modalities.skeleton.rig import Rig
 from unreel.report import write_json
 
 MODEL = "rig"
@@ -39,9 +41,15 @@ SMALL = ("cd_j2j", "cd_j2b", "cd_b2b")
 
 
 def run(
-    quick: bool = False, data: Path | None = None, json: Path | None = None, model: Model | None = None
+    quick: bool = False,
+    data: Path | None = None,
+    json: Path | None = None,
+    model: Model | None = None,
+    pictures: Path | None = None,
 ) -> dict[str, Any]:
     """Every held-out character with three seeds (one with ``quick``), and the two baselines.
+
+    ``pictures`` is a folder for ``rig-results.png``: ten results from the best to the worst.
 
     Raises:
         UserError: no data, or none of it held out.
@@ -54,7 +62,14 @@ def run(
             f"{data} gives {len(train)} characters to copy from and {len(held_out)} held out: both are needed"
         )
     model = model or unreel.load(MODEL)
-    rows = [measured(model, sight, train, SEEDS[:1] if quick else SEEDS) for sight in held_out]
+    rows, results_of = [], []
+    for sight in held_out:
+        row, rig = measured(model, sight, train, SEEDS[:1] if quick else SEEDS)
+        rows.append(row)
+        results_of.append(Result(sight, rig, row["first"]))
+    if pictures is not None:
+        pictures.mkdir(parents=True, exist_ok=True)
+        sheet(results_of, pictures / "rig-results.png")
     results = {
         "setting": {**_tables.setting(), "quick": quick},
         "model": {"name": model.name, "training": {n: model.card.training.get(n) for n in ("steps", "minutes")}},
@@ -72,20 +87,22 @@ def run(
     return results
 
 
-def measured(model: Model, sight: Sight, train: list[Sight], seeds: tuple[int, ...]) -> dict[str, Any]:
-    """All numbers of one character. ``spread`` is what seeds change of CD-J2J."""
+def measured(model: Model, sight: Sight, train: list[Sight], seeds: tuple[int, ...]) -> tuple[dict[str, Any], Rig]:
+    """All numbers of one character, and the rig of the first seed, whose CD-J2J is ``first``; ``spread`` is what seeds
+    change of that."""
     subject = subject_of(sight.mesh)
     attempts = [made(model, sight, subject, seed) for seed in seeds]
-    skeletons = [compare(bones, sight.bones) for bones, _ in attempts]
+    skeletons = [compare(bones_of(rig, sight), sight.bones) for rig, _ in attempts]
     weights = weigh(model, subject, np.concatenate([sight.points, sight.normals], 1).astype(np.float32), *sight.bones)
     copied = _rig_baselines.nearest_rig(sight, train)
-    return {
+    row = {
         "name": sight.name,
         "kind": sight.kind,
         "true_joints": len(sight.bones[0]),
         "faces": len(sight.mesh.faces),
         "seconds": mean(seconds for _, seconds in attempts),
         "ours": {**mean_of(skeletons), "skin_l1": skin_l1(weights, sight.weights)},
+        "first": skeletons[0]["cd_j2j"],
         "spread": float(np.ptp([found["cd_j2j"] for found in skeletons])),
         "nearest": {
             **compare(copied.bones, sight.bones),
@@ -97,18 +114,23 @@ def measured(model: Model, sight: Sight, train: list[Sight], seeds: tuple[int, .
             "skin_l1": skin_l1(_rig_baselines.bone_weights(sight), sight.weights),
         },
     }
+    return row, attempts[0][0]
 
 
-def made(model: Model, sight: Sight, subject: Subject, seed: int) -> tuple[Any, float]:
-    """The skeleton that the model makes, in the unit box, and the seconds from mesh to GLB."""
+def made(model: Model, sight: Sight, subject: Subject, seed: int) -> tuple[Rig, float]:
+    """The rig that the model makes, and the seconds from mesh to GLB."""
     began = time.perf_counter()
     session = model.session(seed=seed, rewind=0)
     session.send("mesh", subject)
     joints: list[Joint] = [event.payload for event in session.stream()]
-    glb_bytes(assemble(model, sight.mesh, joints, subject))
-    seconds = time.perf_counter() - began
-    spots = np.asarray([joint.position for joint in joints])
-    return (sight.box.to_unit(spots), np.asarray([joint.parent for joint in joints])), seconds
+    rig = assemble(model, sight.mesh, joints, subject)
+    glb_bytes(rig)
+    return rig, time.perf_counter() - began
+
+
+def bones_of(rig: Rig, sight: Sight) -> Bones:
+    """A rig's skeleton in the unit box."""
+    return sight.box.to_unit(rig.skeleton.positions), rig.skeleton.parents
 
 
 def table(results: dict[str, Any]) -> str:

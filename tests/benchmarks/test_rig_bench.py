@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.rigs import box_part, rigged_creature, tiny_rig
 from unreel.benchmarks import rig
@@ -21,6 +22,7 @@ from unreel.benchmarks._rig_metrics import (
     paired,
     skin_l1,
 )
+from unreel.benchmarks._rig_pictures import Result, chosen
 from unreel.benchmarks._rig_sights import kind_of, make_sight
 from unreel.engine.errors import UserError
 from unreel.modalities.skeleton.glb import write_glb
@@ -115,7 +117,9 @@ def test_names_tell_kinds(name: str, kind: str) -> None:
 def test_everything_is_measured_and_shown(tmp_path: Path) -> None:
     for number in range(9):
         write_glb(rigged_creature(0.5 + 0.15 * number), tmp_path / f"being{chr(97 + number) * 3}.glb")
-    results = rig.run(quick=True, data=tmp_path, json=tmp_path / "n.json", model=tiny_rig())
+    results = rig.run(quick=True, data=tmp_path, json=tmp_path / "n.json", model=tiny_rig(), pictures=tmp_path / "p")
+    with Image.open(tmp_path / "p" / "rig-results.png") as sheet:
+        assert sheet.width > 1000
     assert json.loads((tmp_path / "n.json").read_text())["means"] == results["means"]
     row = results["rows"][0]
     assert row["true_joints"] == 10
@@ -126,3 +130,10 @@ def test_everything_is_measured_and_shown(tmp_path: Path) -> None:
     assert "other (" in text
     with pytest.raises(UserError, match="--data"):
         rig.run()
+
+
+def test_pictures_are_of_the_best_the_worst_and_what_lies_between() -> None:
+    sight, made = make_sight(rigged_creature(), "a"), rigged_creature()
+    results = [Result(sight, made, distance) for distance in (0.5, 0.1, 0.3, 0.2, 0.4)]
+    assert [result.distance for result in chosen(results, 3)] == [0.1, 0.3, 0.5]
+    assert len(chosen(results[:2], 3)) == 2

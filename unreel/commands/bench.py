@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from unreel import benchmarks
+from unreel import benchmarks, catalogue
 from unreel.benchmarks._tables import insert
 from unreel.engine.errors import UserError
 from unreel.report import check_json, write_json
@@ -25,7 +25,8 @@ def bench(
     readme: Annotated[Path | None, typer.Option(help="Put the table between its markers in this document.")] = None,
     plots: Annotated[Path | None, typer.Option(help="Draw into this folder (needs unreel[bench]).")] = None,
     calibrate: Annotated[bool, typer.Option(help="reuse: find thresholds, write them into the model's card.")] = False,
-    data: Annotated[Path | None, typer.Option(help="panorama: the folder of panoramas, for its quality.")] = None,
+    data: Annotated[Path | None, typer.Option(help="panorama, rig: the folder of what is learned from.")] = None,
+    model: Annotated[str | None, typer.Option(help="panorama, rig: a model of yours, by its folder.")] = None,
     part: Annotated[
         list[str] | None, typer.Option(help="panorama: only this part (repeatable); what --json holds of others stays.")
     ] = None,
@@ -48,7 +49,10 @@ def bench(
             raise UserError(f"{what} has nothing to calibrate: use `unreel bench reuse --calibrate`")
         print(benchmark.calibrate(quick=quick))
         return
-    wishes = _wishes(what, benchmark.run, {"data": data, "parts": part or None}, json)
+    own = catalogue.load(model) if model is not None and saved is None else None
+    wishes = _wishes(what, benchmark.run, {"data": data, "parts": part or None, "model": own}, json)
+    if plots is not None and "pictures" in inspect.signature(benchmark.run).parameters:
+        wishes["pictures"] = plots
     results: dict[str, Any] = benchmark.run(quick=quick, **wishes) if saved is None else _read(saved)
     if json is not None:
         write_json(json, results)
