@@ -1,7 +1,8 @@
 """One thing to learn from: a character posed, stretched, turned and mirrored, as points, and its joints in an order.
 
-Poses are those of the character's clips, or its joints turned at random (as RigAnything and UniRig do it); joints come
-breadth first with siblings shuffled, so that no order of theirs is learned.
+Poses are those of the character's clips, or its joints turned at random (as RigAnything and UniRig do it) while its
+bones grow and shrink, which makes other bodies out of few; joints come breadth first with siblings shuffled, so that no
+order of theirs is learned.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ from unreel.modalities.skeleton.surface import Samples, sample_surface
 
 @dataclass(frozen=True)
 class Augment:
-    """How much is changed. Shares are of examples; angles in degrees; jitter in unit boxes."""
+    """How much is changed. Shares are of examples; angles in degrees; jitter in unit boxes.
 
-    clip_share: float = 0.35
-    random_share: float = 0.3
-    bend: float = 20.0
+    ``grow`` and ``stretch`` are standard deviations of the logarithm of bones' lengths and of the body's sides.
+    """
+
+    clip_share: float = 0.3
+    random_share: float = 0.45
+    bend: float = 18.0
+    grow: float = 0.15
     stretch: float = 0.12
     mirror_share: float = 0.5
     turn_share: float = 0.5
@@ -54,16 +59,16 @@ def make_example(
     """A changed character; as it is, with siblings in their own order, without ``change``."""
     coarse = change is not None and rng.random() < change.coarse_share
     body = character.skins[-1 if coarse else 0]
-    positions, spots = body.positions, character.skeleton.positions
+    positions, spots, mirrored = body.positions, character.skeleton.positions, False
     if change is not None:
         world = pose(character, change, rng)
         if world is not None:
             matrices = skin_matrices(world, character.skeleton.inverse_binds)
             positions, spots = skin(positions, body.joints, body.weights, matrices), world[:, :3, 3]
-        positions, spots = moved((positions, spots), change, rng)
+        (positions, spots), mirrored = moved((positions, spots), change, rng)
     samples = sample_surface(positions, body.faces, points, int(rng.integers(2**31)))
     box = box_of(positions[np.unique(body.faces)])
-    surface = told(samples, box, change, rng)
+    surface = told(samples, box, -1 if mirrored else 1, change, rng)
     order = breadth_first(character.skeleton.parents, None if change is None else rng)
     place = np.argsort(order)
     parents = np.maximum(place[np.maximum(character.skeleton.parents[order], 0)], 0)
@@ -75,7 +80,7 @@ def make_example(
 
 
 def pose(character: Character, change: Augment, rng: np.random.Generator) -> Floats | None:
-    """World matrices (J, 4, 4) of a pose from a clip or of joints turned at random; None for the rest pose."""
+    """World matrices (J, 4, 4) of a pose from a clip, or of joints turned and bones grown at random; None at rest."""
     draw, skeleton = rng.random(), character.skeleton
     if draw < change.clip_share and len(character.poses):
         chosen: Floats = character.poses[rng.integers(len(character.poses))]
@@ -84,23 +89,27 @@ def pose(character: Character, change: Augment, rng: np.random.Generator) -> Flo
         count = len(skeleton)
         angles = np.radians(change.bend) * rng.standard_normal(count) * (rng.random(count) < 0.5)
         angles[0] = 0.0
-        turns = from_axis_angle(unit(rng.standard_normal((count, 3))), angles)
-        world: Floats = forward(skeleton.parents, skeleton.translations, multiply(skeleton.rotations, turns))
+        turns = multiply(skeleton.rotations, from_axis_angle(unit(rng.standard_normal((count, 3))), angles))
+        longer = np.exp(change.grow * rng.standard_normal((count, 1)).clip(-2, 2))
+        thicker = np.exp(0.5 * change.grow * rng.standard_normal((count, 1)).clip(-2, 2) * np.ones(3))
+        world: Floats = forward(skeleton.parents, skeleton.translations * longer, turns, thicker)
         return world.astype(np.float32)
     return None
 
 
-def moved(arrays: Sequence[Floats], change: Augment, rng: np.random.Generator) -> list[Floats]:
-    """Points (N, 3) stretched, mirrored, turned about the vertical (any way, or a little) and tilted a little."""
+def moved(arrays: Sequence[Floats], change: Augment, rng: np.random.Generator) -> tuple[list[Floats], bool]:
+    """Points (N, 3) stretched, mirrored, turned about the vertical (any way, or a little) and tilted a little; and
+    whether they were mirrored, which turns faces inside out."""
     stretch = np.exp(change.stretch * rng.standard_normal(3).clip(-2, 2))
-    if rng.random() < change.mirror_share:
+    mirrored = bool(rng.random() < change.mirror_share)
+    if mirrored:
         stretch[0] = -stretch[0]
     yaw = rng.uniform(0, 360) if rng.random() < change.turn_share else change.sway * rng.standard_normal()
     pitch, roll = 0.5 * change.sway * rng.standard_normal(2)
     matrix = np.eye(3)
     for axis, angle in ((0, pitch), (2, roll), (1, yaw)):
         matrix = rotation(axis, np.radians(angle)) @ matrix
-    return [((array * stretch) @ matrix.T).astype(np.float32) for array in arrays]
+    return [((array * stretch) @ matrix.T).astype(np.float32) for array in arrays], mirrored
 
 
 def rotation(axis: int, angle: float) -> Floats:
@@ -113,9 +122,9 @@ def rotation(axis: int, angle: float) -> Floats:
     return matrix
 
 
-def told(samples: Samples, box: Box, change: Augment | None, rng: np.random.Generator) -> Floats:
-    """Points and normals (N, 6) in the unit box, jittered."""
-    points, normals = box.to_unit(samples.points), samples.normals
+def told(samples: Samples, box: Box, side: int, change: Augment | None, rng: np.random.Generator) -> Floats:
+    """Points and normals (N, 6) in the unit box, jittered; with ``side`` -1 the normals turned to the other side."""
+    points, normals = box.to_unit(samples.points), side * samples.normals
     if change is not None:
         points = points + change.jitter * rng.standard_normal(points.shape)
         normals = unit(normals + change.normal_jitter * rng.standard_normal(normals.shape))

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import unreel
-from tests.rigs import NET, creature, rigged_creature, stir, tiny_rig
+from tests.rigs import NET, box_part, creature, rigged_creature, stir, tiny_rig
 from unreel.engine.errors import UserError
 from unreel.engine.rng import normal
 from unreel.modalities.rig.joint import SPAN
@@ -24,7 +24,10 @@ from unreel.modalities.rig.rig.lesson import batch_of, draw, losses, tokens_of
 from unreel.modalities.rig.rig.train import main
 from unreel.modalities.rig.rig.trainer import TrainConfig, Trainer, grouped
 from unreel.modalities.skeleton.glb import write_glb
-from unreel.modalities.skeleton.skinning import top_to_dense
+from unreel.modalities.skeleton.mesh import Mesh
+from unreel.modalities.skeleton.rig import Rig
+from unreel.modalities.skeleton.skeleton import Skeleton
+from unreel.modalities.skeleton.skinning import top_to_dense, top_weights
 
 
 @pytest.fixture(autouse=True)
@@ -94,10 +97,21 @@ def test_siblings_are_shuffled_and_parents_stay_first() -> None:
 
 def test_points_and_joints_are_moved_alike() -> None:
     points = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
-    a, b = moved((points, points[:5]), Augment(), np.random.default_rng(3))
+    (a, b), _ = moved((points, points[:5]), Augment(), np.random.default_rng(3))
     assert np.array_equal(a[:5], b)
     assert not np.allclose(a, points)
     assert np.allclose(rotation(1, np.pi / 2) @ [1, 0, 0], [0, 0, -1])
+
+
+def test_normals_point_outwards_mirrored_or_not() -> None:
+    mesh = Mesh((box_part((0, 0, 0), (1, 2, 1)),))
+    count = len(mesh.positions)
+    skeleton = Skeleton.from_positions(["a", "b"], np.asarray([-1, 0]), np.asarray([[0, 0, 0], [0, 1, 0]]))
+    rig = Rig(mesh, skeleton, *top_weights(np.zeros((count, 1), int), np.ones((count, 1))))
+    for seed in range(8):
+        one = make_example(make_character(rig, "box", "box"), 64, 16, 8, np.random.default_rng(seed), Augment())
+        middle = (one.surface[:, :3].min(0) + one.surface[:, :3].max(0)) / 2
+        assert ((one.surface[:, :3] - middle) * one.surface[:, 3:]).sum(1).mean() > 0.1
 
 
 # ---- lessons ---------------------------------------------------------------------------------------------
