@@ -55,7 +55,7 @@ class PanoramaConfig:
     heads: int = 4
     places: int = 9
     still: float = 0.04
-    hold: float = 0.35
+    hold: float = 0.2
     impressions: int = 0
 
     def __post_init__(self) -> None:
@@ -109,7 +109,7 @@ class PanoramaNet(nn.Module):
         heads: int = 4,
         places: int = 9,
         still: float = 0.04,
-        hold: float = 0.35,
+        hold: float = 0.2,
         impressions: int = 0,
     ) -> None:
         super().__init__()

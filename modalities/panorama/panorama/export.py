@@ -63,7 +63,7 @@ def card(content: Mapping[str, Any], commit: str = "") -> dict[str, Any]:
         "media": {"fps": FPS, "height": 2 * net["size"], "width": 4 * net["size"]},
         "plan": {"class": "cube", "frames": net["frames"], **sizes},
         "schedule": {"steps": 4, "commit": "extra"},
-        "sampler": {"class": "euler", "shift": 0.6},
+        "sampler": {"class": "euler", "shift": 1.0},
         "context": {"class": "span", "sink": 0, "recent": 2 * net["frames"]},
         "conditions": {"place": {"class": "place", "names": list(content["places"])}},
         "weights": "panorama.safetensors",
