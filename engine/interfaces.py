@@ -39,7 +39,8 @@ class Backbone(Protocol):
     """A network over rows: every row is one chunk of one guidance branch of one session.
 
     ``layers``, ``heads`` and ``head_dim`` size the context; ``rope`` turns its keys; ``wants_previous`` asks
-    for the conditions ``previous`` (the state of the chunk before, same shape) and ``previous_time``.
+    for the conditions ``previous`` (the state of the chunk before, same shape) and ``previous_time``. One that says
+    ``float32_on_cpu = True`` is too small to gain by bfloat16 there, and gets float32 unless a dtype is asked for.
     """
 
     layers: int

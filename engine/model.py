@@ -214,7 +214,6 @@ def build(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if dtype is not None and dtype not in DTYPES:
         raise UserError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    kind = best_dtype(device) if dtype is None else DTYPES[dtype]
     name = card.architecture.get("class")
     lazily = tensors is not None and isinstance(name, str) and getattr(registry.find("backbone", name), "lazy", False)
     with torch.random.fork_rng(), torch.device("meta") if lazily else nullcontext():
@@ -223,6 +222,8 @@ def build(
     assert isinstance(backbone, nn.Module)
     if tensors is not None:
         fill(backbone, tensors, folder / (card.weights or ""), assign=lazily)
+    plain = device == "cpu" and getattr(backbone, "float32_on_cpu", False)
+    kind = DTYPES[dtype] if dtype is not None else torch.float32 if plain else best_dtype(device)
     backbone.requires_grad_(False).eval().to(device, kind)
     card = card.model_copy(update={n: located(getattr(card, n), folder) for n in ("codec", "conditions")})
     codec = registry.create("codec", card.codec)

@@ -52,5 +52,5 @@ def _int8(x_NHD: Tensor) -> tuple[Tensor, Tensor]:
 def unpack(data_NHD: Tensor, scale_1HD: Tensor | None, dtype: torch.dtype | None = None) -> Tensor:
     """Keys or values as they are computed with; the same tensor where nothing was packed."""
     if scale_1HD is None:
-        return data_NHD if dtype is None else data_NHD.to(dtype)
+        return data_NHD if dtype in (None, data_NHD.dtype) else data_NHD.to(dtype)
     return (data_NHD * scale_1HD).to(dtype or torch.float32)

@@ -49,9 +49,10 @@ class Segment:
     @property
     def bytes(self) -> int:
         """Of all tensors that live as long as this segment."""
-        held = [self.k_NHD, self.v_NHD, self.queries_MHD, self.k_scale, self.v_scale]
-        held += [self.coords_NHA] if self.picked else []
-        return sum(t.numel() * t.element_size() for t in held if t is not None)
+        total = self.k_NHD.nbytes + self.v_NHD.nbytes + (self.coords_NHA.nbytes if self.picked else 0)
+        for held in (self.queries_MHD, self.k_scale, self.v_scale):
+            total += 0 if held is None else held.nbytes
+        return total
 
     def keys(self, dtype: torch.dtype | None = None) -> Tensor:
         return unpack(self.k_NHD, self.k_scale, dtype)

@@ -42,7 +42,8 @@ class Categorical:
         """The scores, those of unlikely tokens minus infinity; the likeliest one always stays."""
         share, order = scores_K.softmax(-1).sort(descending=True)
         unlikely = share.cumsum(-1) - share >= self.top_p
-        return scores_K.masked_fill(torch.zeros_like(unlikely).scatter(-1, order, unlikely), float("-inf"))
+        left: Tensor = scores_K.masked_fill(torch.zeros_like(unlikely).scatter(-1, order, unlikely), float("-inf"))
+        return left
 
     def step(self, state: Tensor, clean: Tensor, t_from: float, t_to: float, memory: Memory, noise: Noise) -> Tensor:
         """The prediction at the last step; until then the noise stays as it is, for the draws are made from it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from unreel.modalities.motion.path import ahead
 from unreel.modalities.motion.poses import Poses
 from unreel.modalities.skeleton.motion import Motion
 from unreel.modalities.skeleton.rotations import continuous
+from unreel.modalities.skeleton.skeleton import Skeleton
 
 
 class MotionCodec:
@@ -100,7 +102,7 @@ class MotionCodec:
             codes = latents.to(device).argmax(-1)[None]
             numbers, tails = self.net.decode(self.net.quantiser.decode(codes), tails)
         frames = numbers[0].cpu().numpy()
-        motion, place = decode(frames, shaped(body.float().exp().cpu().numpy()), place_of(state))
+        motion, place = decode(frames, _somebody(tuple(body.tolist())), place_of(state))
         rotations = motion.rotations
         if "turns" in state:  # signs go on as they were
             rotations = continuous(np.concatenate([state["turns"].numpy()[None], rotations]))[1:]
@@ -120,6 +122,11 @@ class MotionCodec:
         told, along = ahead(curve[1:].double().numpy(), closed > 0, speed, place_of(state), begun)
         words = {**words, "path": torch.from_numpy(told).float()}
         return words, {**state, "along": torch.tensor(along)} if state else state
+
+
+@lru_cache(maxsize=64)
+def _somebody(logarithms: tuple[float, ...]) -> Skeleton:
+    return shaped(np.exp(logarithms))
 
 
 def place_of(state: Mapping[str, Tensor]) -> Place:

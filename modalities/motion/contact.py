@@ -106,4 +106,4 @@ def bent(leg_T33: Floats, target_T3: Floats) -> tuple[Floats, Floats]:
 
 
 def _angle(a: Floats, b: Floats) -> Floats:
-    return np.arccos(np.clip(np.sum(unit(a) * unit(b), -1), -1, 1))
+    return np.asarray(np.arccos(np.clip(np.sum(unit(a) * unit(b), -1), -1, 1)))

@@ -19,7 +19,7 @@ for the losses, for whoever plans, and for contact clean-up.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -55,9 +55,7 @@ class Layout:
     @classmethod
     def of(cls, skeleton: Skeleton) -> Layout:
         """Of a body the feet and toes, by their roles; none for what has no feet."""
-        found = roles(skeleton)
-        names = [f"{side} {part}" for side in ("left", "right") for part in ("foot", "toes")]
-        return cls(len(skeleton), tuple(found[name] for name in names if name in found))
+        return cls(len(skeleton), _feet(skeleton))
 
     @cached_property
     def parts(self) -> dict[str, slice]:
@@ -77,6 +75,13 @@ class Layout:
     def width(self) -> int:
         """Numbers per frame."""
         return 12 * self.joints + 1 + len(self.feet)
+
+
+@lru_cache(maxsize=64)
+def _feet(skeleton: Skeleton) -> tuple[int, ...]:
+    found = roles(skeleton)
+    names = [f"{side} {part}" for side in ("left", "right") for part in ("foot", "toes")]
+    return tuple(found[name] for name in names if name in found)
 
 
 def headings(motion: Motion) -> Floats:

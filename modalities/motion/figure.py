@@ -8,7 +8,7 @@ from unreel.modalities.skeleton.materials import Looks, plain_material
 from unreel.modalities.skeleton.mesh import Mesh, Part
 from unreel.modalities.skeleton.rig import Rig
 from unreel.modalities.skeleton.rotations import Floats, unit
-from unreel.modalities.skeleton.skeleton import Skeleton
+from unreel.modalities.skeleton.skeleton import Ints, Skeleton
 
 COLOURS = ((0.85, 0.55, 0.2, 1.0), (0.2, 0.45, 0.8, 1.0), (0.75, 0.2, 0.25, 1.0))  # middle, left, right
 THICK, WAIST = 0.14, 0.25  # of a bone's length: half its thickness, and where that is
@@ -33,7 +33,7 @@ def figure(skeleton: Skeleton) -> Rig:
     return Rig(Mesh(tuple(parts), looks), skeleton, joints, weights)
 
 
-def spindle(begin: Floats, end: Floats) -> tuple[Floats, Floats, Floats]:
+def spindle(begin: Floats, end: Floats) -> tuple[Floats, Floats, Ints]:
     """Corners (24, 3), normals (24, 3) and triangles (8, 3) of a bone: thickest near its beginning, flat faces."""
     along = end - begin
     length = max(float(np.linalg.norm(along)), 1e-4)

@@ -34,6 +34,7 @@ from unreel.modalities.skeleton.rig import Rig
 
 FILMS = tuple(suffix for writer in WRITERS for suffix in writer.suffixes)
 FILES = (".glb", ".bvh", ".npz", *FILMS)
+LONGEST = 10**9  # poses
 FOLLOW = 0.15  # of the way that the camera is behind, made up for from picture to picture
 
 
@@ -154,14 +155,24 @@ class FollowingCamera:
 
 
 def open_motion(
-    path: Path, fps: float, frames: int, rig: Rig | None, contacts: bool, size: tuple[int, int], name: str
+    path: Path,
+    fps: float = FPS,
+    frames: int | None = None,
+    rig: Rig | None = None,
+    contacts: bool = False,
+    size: tuple[int, int] = (384, 384),
+    name: str = "motion",
 ) -> MotionFile | MotionFilm:
-    """What writes ``path``; raises UserError at once for a place, a rate or a kind of file that cannot be written."""
+    """What writes ``path``, at most ``frames`` poses; ``rig`` None is a plain figure, or for .bvh and .npz the body.
+
+    Raises:
+        UserError: at once, for a place, a rate or a kind of file that cannot be written.
+    """
+    suffix, stage, limit = path.suffix.lower(), Stage(rig, contacts), LONGEST if frames is None else frames
     if fps != FPS:
         raise UserError(f"motions are made at {FPS:g} frames per second: leave --fps out, got {fps:g}")
-    suffix, stage = path.suffix.lower(), Stage(rig, contacts)
     if suffix in FILMS:
-        return MotionFilm(path, fps, frames, stage, size)
+        return MotionFilm(path, fps, limit, stage, size)
     if suffix not in FILES:
         raise UserError(f"cannot write {path}: the file name must end in one of {', '.join(FILES)}")
-    return MotionFile(path, fps, frames, stage, name)
+    return MotionFile(path, fps, limit, stage, name)

@@ -58,7 +58,8 @@ class Layer(nn.Module):
         q, k, v = self.qkv(self.look_norm(x_RLW)).unflatten(-1, (3, self.heads, -1)).unbind(2)
         x_RLW = x_RLW + self.out(view.attend(number, q, k, v).flatten(-2))
         gate, value = self.up(self.mix_norm(x_RLW)).chunk(2, -1)
-        return x_RLW + self.down(silu(gate) * value)
+        mixed: Tensor = x_RLW + self.down(silu(gate) * value)
+        return mixed
 
 
 class MotionNet(nn.Module):
@@ -66,6 +67,7 @@ class MotionNet(nn.Module):
 
     wants_previous = True
     draws = True
+    float32_on_cpu = True
 
     def __init__(self, **sizes: int) -> None:
         super().__init__()

@@ -38,7 +38,8 @@ def hashed(text: str, width: int) -> torch.Tensor:
     for piece, weight in pieces(text):
         number = int.from_bytes(hashlib.blake2b(piece.encode(), digest_size=8).digest(), "little")
         vector[(number >> 1) % width] += weight if number & 1 else -weight
-    return vector / vector.norm().clamp_min(1e-9)
+    whole: torch.Tensor = vector / vector.norm().clamp_min(1e-9)
+    return whole
 
 
 class WordsCondition(TextCondition):

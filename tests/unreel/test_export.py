@@ -9,8 +9,11 @@ import pytest
 
 import unreel
 from tests.fake import fake_model
+from tests.motion import tiny_motion
 from tests.panorama import tiny_panorama
 from unreel.modalities.media.spherical import read_spherical
+from unreel.modalities.skeleton.bvh import read_bvh
+from unreel.modalities.skeleton.gltf import read_rig
 
 
 def test_frames_and_events_of_a_video_model(tmp_path: Path) -> None:
@@ -25,6 +28,14 @@ def test_faces_become_a_film_of_the_sphere(tmp_path: Path) -> None:
     info = read_spherical(tmp_path / "pano.mp4")
     assert info is not None
     assert info.projection == "equirectangular"
+
+
+def test_poses_become_an_animation(tmp_path: Path) -> None:
+    events = list(tiny_motion().session(seed=1).stream(chunks=3))
+    assert unreel.export(events, tmp_path / "m.bvh", fps=30).frames == 12
+    assert read_bvh(tmp_path / "m.bvh").frames == 12
+    unreel.export(iter(events), tmp_path / "m.glb", fps=30)
+    assert read_rig(tmp_path / "m.glb").clips[0].frames == 12
 
 
 def test_nothing_whole_is_nothing_written(tmp_path: Path) -> None:

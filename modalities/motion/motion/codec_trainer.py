@@ -35,8 +35,8 @@ class CodecLoop(Loop):
     average: MotionCodecNet
 
     def __init__(
-        self, clips: Sequence[Labelled], pace: Pace, path: Path, sizes: dict[str, int], *, samples: int = 32,
-        frames: int = 64, warm: int = 200, seed: int = 0,
+        self, clips: Sequence[Labelled], pace: Pace, path: Path, sizes: dict[str, int], *, samples: int = 24,
+        frames: int = 96, warm: int = 200, seed: int = 0,
     ) -> None:  # fmt: skip
         torch.manual_seed(seed)
         net = MotionCodecNet(CodecConfig(LAYOUT.width, **sizes))
@@ -59,9 +59,9 @@ class CodecLoop(Loop):
             coded = self.net.quantiser(latents, self.generator, DROPOUT)
             latents, commitment, used = coded.latents, coded.commitment, float(len(coded.codes[..., 0].unique()))
         made, _ = self.net.decode(latents)
-        scaled = [(numbers - self.net.mean) / self.net.spread * self.weights for numbers in (made, real)]
-        whole = smooth_l1_loss(*scaled)
-        steps = smooth_l1_loss(*(numbers.diff(dim=1) for numbers in scaled))
+        ours, theirs = ((numbers - self.net.mean) / self.net.spread * self.weights for numbers in (made, real))
+        whole = smooth_l1_loss(ours, theirs)
+        steps = smooth_l1_loss(ours.diff(dim=1), theirs.diff(dim=1))
         error = (places(made, body) - places(real, body)).norm(dim=-1).mean()
         parts = {
             "features": float(whole.detach()),

@@ -67,7 +67,8 @@ def load_clips(folder: Path, *, augment: bool = True) -> Found:
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; give one with motion captures or animated GLB files")
-    texts, skipped = _texts(folder), []
+    texts = _texts(folder)
+    skipped: list[str] = []
     kept: dict[str, list[Motion]] = {}
     for path in sorted(folder.rglob("*")):
         for name, motion in _read(path, skipped):

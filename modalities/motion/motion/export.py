@@ -11,6 +11,7 @@ import yaml
 from safetensors.torch import save_file
 
 from unreel.modalities.motion.codec import save_codec
+from unreel.modalities.motion.motion.windows import SWITCH
 from unreel.modalities.motion.network import CodecConfig, MotionCodecNet
 
 CODEC, NET = "codec.pt", "net.pt"
@@ -66,7 +67,7 @@ def card(net: Mapping[str, Any], codec: Mapping[str, Any], record: Mapping[str, 
             "body": {"class": "body"},
             "path": {"class": "path"},
         },
-        "prompt_switch": {"class": "blend", "chunks": 3},
+        "prompt_switch": {"class": "blend", "chunks": SWITCH},
         "weights": "motion.safetensors",
         "training": {
             "data": f"{record['clips']} clips, {record['minutes_of_motion']:.1f} minutes, mirrored and at three speeds",

@@ -82,7 +82,7 @@ class Loop(ABC):
         self.net.train()
         loss, parts = self.loss()
         self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()

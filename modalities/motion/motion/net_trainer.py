@@ -31,7 +31,7 @@ class NetLoop(Loop):
 
     def __init__(
         self, clips: Sequence[Labelled], codec: MotionCodecNet, pace: Pace, path: Path, sizes: dict[str, int], *,
-        samples: int = 16, tokens: int = 48, recent: int = 40, seed: int = 0,
+        samples: int = 16, tokens: int = 48, recent: int = 32, seed: int = 0,
     ) -> None:  # fmt: skip
         torch.manual_seed(seed)
         own = {"levels": codec.config.levels, "codes": codec.config.codes}

@@ -16,7 +16,7 @@ from unreel.modalities.motion.motion.loop import Pace
 from unreel.modalities.motion.motion.net_trainer import NetLoop
 
 CODEC_SIZES = {"levels": 6, "codes": 256, "latent": 128, "width": 256, "depth": 2}
-NET_SIZES = {"width": 256, "heads": 4, "trunk": 4, "part": 1, "words": 256}
+NET_SIZES = {"width": 192, "heads": 4, "trunk": 4, "part": 1, "words": 256}
 
 
 def main(arguments: Sequence[str]) -> None:

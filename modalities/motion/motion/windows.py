@@ -18,6 +18,7 @@ from unreel.modalities.motion.words import hashed
 from unreel.modalities.skeleton.rotations import Floats
 
 BLEND = 10  # frames over which one clip becomes another
+SWITCH = 3  # tokens over which words change
 TRIES = 12  # places among which the nearest to what came before is taken
 LAYOUT = Layout.of(BODY)
 
@@ -92,6 +93,10 @@ class Windows:
         text = np.zeros((tokens, len(self.hashed[texts[0][1]])))
         for begin, words in texts:
             text[begin:] = self.hashed[words]
+        for begin, words in texts[1:]:  # as a session's `prompt_switch: blend` tells them
+            before = self.hashed[texts[0][1]]
+            for share, token in enumerate(range(begin, min(begin + SWITCH, tokens)), 1):
+                text[token] = before + share / (SWITCH + 1) * (self.hashed[words] - before)
         motion = (np.arange(tokens) * FRAMES < real).astype(np.float64)
         return numbers[: self.frames], text, ways(numbers, tokens), np.log(body), motion
 

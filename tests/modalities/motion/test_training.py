@@ -115,7 +115,9 @@ def test_windows_have_what_is_told(folder: Path):
     windows = Windows(load_clips(folder).train, 64, 32)
     drawn = windows.batch(6, joins=0.5)
     assert [tuple(part.shape) for part in drawn] == [(6, 64, 269), (6, 16, 32), (6, 16, 7), (6, 22), (6, 16)]
-    assert torch.allclose(drawn.text.norm(dim=-1), torch.ones(6, 16))
+    whole = (drawn.text.norm(dim=-1) - 1).abs() < 1e-5
+    assert (whole | (drawn.text.norm(dim=-1) < 1)).all()
+    assert (~whole).sum(1).max() <= 3  # where the words change
     assert (drawn.real[:, 0] == 1).all()
     assert all(torch.isfinite(part).all() for part in drawn)
     again = Windows(load_clips(folder).train, 64, 32).batch(6, joins=0.5)
