@@ -16,6 +16,10 @@ from unreel.modalities.video.dream.data import Shard, unbroken
 from unreel.modalities.video.dream.measure import player_mask
 
 FPS = 15.0
+RECORDED = (
+    "rate", "ema", "rollout_from", "rollout_share", "guess_share", "fade_share", "dropout",
+    "peak", "player_peak", "entry",
+)  # fmt: skip
 
 
 def export(checkpoint: Path, folder: Path, card_path: Path | None = None) -> None:
@@ -50,7 +54,7 @@ def card(content: Mapping[str, Any]) -> dict[str, Any]:
         "media": {"fps": FPS, "height": net["size"], "width": net["size"]},
         "plan": {"class": "time", "frames": net["frames"]},
         "schedule": {"steps": 4, "commit": "extra"},
-        "sampler": {"class": "euler", "shift": 3.0},
+        "sampler": {"class": "euler", "shift": 9.0},
         "context": {"class": "window", "sink": 0, "recent": run["chunks"] - 1},
         "conditions": {"action": {"keys": list(KEYS)}},
         "weights": "dream.safetensors",
@@ -67,10 +71,10 @@ def _record(content: Mapping[str, Any]) -> dict[str, Any]:
         "steps": content["step"],
         "minutes": round(content["seconds"] / 60, 1),
         "chunks_per_step": run["sequences"] * run["chunks"],
-        "loss": "squared error of the clean prediction, weighted by time and near moving things",
+        "loss": "squared error of the clean prediction, weighted by time, near moving things and the player",
         "seed": run["seed"],
         "command": "unreel train dream",
-        **{k: run[k] for k in ("rate", "ema", "rollout_from", "rollout_share", "dropout")},
+        **{k: run[k] for k in RECORDED},
     }
 
 

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="unreel train dream", description=__doc__)
     parser.add_argument("--out", default="out/train-dream", help="folder for checkpoints, log and the exported model")
     parser.add_argument("--data", default="", help="folder of filmed shards; default: OUT/data, filmed if empty")
-    parser.add_argument("--minutes", type=float, default=90.0, help="length of the training, resumptions included")
+    parser.add_argument("--minutes", type=float, default=120.0, help="length of the training, resumptions included")
     parser.add_argument("--threads", type=int, default=1, help="threads of each worker")
     parser.add_argument("--workers", type=int, default=2, help="trainers that average their weights now and then")
     parser.add_argument("--shards", type=int, default=5, help="training shards to film, 64,000 frames each (0.8 GB)")

@@ -46,7 +46,7 @@ class TrainConfig:
     ema: float = 0.999
     peak: float = 15.0
     player_peak: float = 40.0
-    entry: float = 4.0
+    entry: float = 2.0
     fade_share: float = 0.35
     rollout_from: float = 0.25
     rollout_share: float = 0.4
