@@ -10,6 +10,7 @@ import torch
 from unreel.engine.errors import UserError
 from unreel.engine.model import Model
 from unreel.modalities.rig.joint import Joint
+from unreel.modalities.rig.naming import named
 from unreel.modalities.rig.net import RigNet
 from unreel.modalities.rig.subject import Subject, subject_of
 from unreel.modalities.skeleton.mesh import Mesh
@@ -43,9 +44,9 @@ def skeleton_of(joints: Sequence[Joint]) -> Skeleton:
 def assemble(model: Model, mesh: Mesh, joints: Sequence[Joint], subject: Subject | None = None) -> Rig:
     """The mesh, whole and as it came, on the skeleton of ``joints``, its skin made by the model.
 
-    ``subject`` is what the model saw of the mesh; made again if it is not given.
+    ``subject`` is what the model saw of the mesh; made again if it is not given. The joints of a body get its names.
     """
-    return skinned(model, mesh, skeleton_of(joints), subject)
+    return skinned(model, mesh, named(skeleton_of(joints)), subject)
 
 
 def skinned(model: Model, mesh: Mesh, skeleton: Skeleton, subject: Subject | None = None) -> Rig:
