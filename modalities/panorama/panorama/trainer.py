@@ -1,16 +1,12 @@
 """Trains `panorama`: resumable, cut at any time, on a CPU.
 
-float32 weights, bf16 arithmetic; AdamW; an average of the weights (EMA) is what is shipped. From `rollout_from` of the
-time on, a share of the samples is surrounded by the network's own pictures instead of real ones.
+From `rollout_from` of the time on, a share of the samples is surrounded by the network's own pictures instead of real
+ones.
 """
 
 from __future__ import annotations
 
-import copy
-import json
 import math
-import os
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +15,7 @@ import torch
 from torch import Tensor
 
 from unreel.engine.backbone.conv import fold_pixels
+from unreel.engine.learner import Learner, Pace
 from unreel.modalities.panorama.cubemap import faces_from_view, pad_faces
 from unreel.modalities.panorama.data import PLACES, Panorama, load_panoramas, split
 from unreel.modalities.panorama.draft import draft
@@ -58,7 +55,7 @@ class TrainConfig:
 
 
 class Trainer:
-    """Weights, optimiser, average and clock: all that a checkpoint holds."""
+    """What is learned from, and how far off the network is; the steps themselves are a ``Learner``'s."""
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
@@ -67,102 +64,26 @@ class Trainer:
         folder = Path(config.data)
         self.train, self.held_out = split(load_panoramas(folder), folder)
         self.places = place_names(self.train)
-        self.master = PanoramaNet(**{**config.net, "places": len(self.places)})
-        self.rows = RowMaker(self.master)
-        self.optimiser = torch.optim.AdamW(
-            self.master.parameters(), lr=config.rate, betas=(0.9, 0.98), weight_decay=0.01, foreach=True
-        )
-        self.average = copy.deepcopy(self.master).requires_grad_(False)
-        self.generator = torch.Generator().manual_seed(config.seed)
-        self.step, self.seconds = 0, 0.0
-        self.out = Path(config.out)
-        self.out.mkdir(parents=True, exist_ok=True)
-        if self.path.exists():
-            self.restore(self.path)
-        elif config.warm:
-            average = torch.load(config.warm, weights_only=True)["average"]
-            self.master.load_state_dict(average)
-            self.average.load_state_dict(average)
-        self.work = copy.deepcopy(self.master).to(torch.bfloat16, memory_format=torch.channels_last)
-
-    @property
-    def path(self) -> Path:
-        return self.out / "checkpoint.pt"
-
-    def save(self) -> None:
-        """Write everything, atomically."""
-        content = {
-            "config": asdict(self.config), "net": asdict(self.master.config), "step": self.step,
-            "seconds": self.seconds, "master": self.master.state_dict(), "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(), "random": self.generator.get_state(), "places": self.places,
-            "trained_on": [p.name for p in self.train], "held_out": [p.name for p in self.held_out],
-        }  # fmt: skip
-        partial = self.path.with_suffix(".tmp")
-        torch.save(content, partial)
-        os.replace(partial, self.path)
-
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint."""
-        content = torch.load(path, weights_only=True)
-        self.master.load_state_dict(content["master"])
-        self.average.load_state_dict(content["average"])
-        self.optimiser.load_state_dict(content["optimiser"])
-        self.generator.set_state(content["random"])
-        self.step, self.seconds = content["step"], content["seconds"]
+        self.net = PanoramaNet(**{**config.net, "places": len(self.places)})
+        self.rows = RowMaker(self.net)
+        pace = Pace(
+            config.minutes, config.rate, config.warmup, config.decay_from, config.ema, clip=0.3,
+            samples=config.samples, save_minutes=config.save_minutes,
+        )  # fmt: skip
+        self.learner = Learner(self.net, pace, Path(config.out), config.seed)
+        self.learner.resume(config.warm)
+        self.generator = self.learner.generator
 
     def run(self) -> None:
-        """Train until the plan's time is used up; saves now and then and at the end."""
-        began, before = time.monotonic(), self.seconds
-        saved, log = began, self.out / "log.jsonl"
-        while self.seconds < self.config.minutes * 60:
-            record = self.update()
-            now = time.monotonic()
-            self.seconds = before + now - began
-            if self.step % 10 == 0:
-                record = {"step": self.step, "minutes": round(self.seconds / 60, 3), **record}
-                with log.open("a") as file:
-                    file.write(json.dumps(record) + "\n")
-            if now - saved > self.config.save_minutes * 60:
-                self.save()
-                saved = now
-        self.save()
+        """Train until the time is used up; goes on where an earlier run was cut."""
+        self.learner.run(self.loss, self.facts)
 
-    @property
-    def done(self) -> float:
-        """Share of the time that is used up."""
-        return self.seconds / (self.config.minutes * 60)
-
-    def rate(self) -> float:
-        """Learning rate: linear warm-up, flat, then a half cosine to 2 % at the end of the time."""
-        c = self.config
-        fall = max(0.0, (self.done - c.decay_from) / (1 - c.decay_from))
-        cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, fall)))
-        return c.rate * min(1.0, (self.step + 1) / c.warmup) * cosine
-
-    def update(self) -> dict[str, float]:
-        """One step of the optimiser. Returns the loss and its parts."""
-        began = time.monotonic()
-        records = []
-        for _ in range(self.config.samples):
-            loss, parts = self.loss()
-            (loss / self.config.samples).backward()  # type: ignore[no-untyped-call]
-            records.append({"loss": float(loss.detach()), **parts})
-        masters, works = list(self.master.parameters()), list(self.work.parameters())
-        for m, w in zip(masters, works, strict=True):
-            m.grad = torch.zeros_like(m) if w.grad is None else w.grad.float()
-            w.grad = None
-        norm = torch.nn.utils.clip_grad_norm_(masters, 0.3)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
-        self.optimiser.step()
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            torch._foreach_copy_(works, masters)
-            torch._foreach_lerp_(list(self.average.parameters()), masters, 1 - decay)
-        self.step += 1
-        mean = {k: sum(r[k] for r in records) / len(records) for k in records[0]}
-        mean |= {"norm": float(norm), "rate": self.rate(), "seconds": time.monotonic() - began}
-        return {k: round(v, 6) for k, v in mean.items()}
+    def facts(self) -> dict[str, Any]:
+        """What an export needs to know besides the weights."""
+        return {
+            "config": asdict(self.config), "net": asdict(self.net.config), "places": self.places,
+            "trained_on": [p.name for p in self.train], "held_out": [p.name for p in self.held_out],
+        }  # fmt: skip
 
     # ---- what is learned from ------------------------------------------------------------------------------
 
@@ -172,7 +93,7 @@ class Trainer:
 
     def scene(self, windows: int, ahead: bool) -> Scene:
         """A random piece of a random training world."""
-        c, net, g = self.config, self.master.config, self.generator
+        c, net, g = self.config, self.net.config, self.generator
         panorama = self.train[int(torch.randint(len(self.train), (), generator=g))]
         world = World.drawn(panorama.picture_3HW, g)
         faces, moving = world.faces(net.size, range(1 + windows * net.frames))
@@ -191,7 +112,7 @@ class Trainer:
 
     def wish(self, scene: Scene, number: int, ahead: bool) -> Wish:
         """A random order, and which of its places to learn."""
-        c, n, g = self.config, self.master.config.frames, self.generator
+        c, n, g = self.config, self.net.config.frames, self.generator
         cover = scene.views[number * n : (number + 1) * n, :, 3].mean((0, 2, 3)) if len(scene.views) else torch.zeros(6)
         order = torch.randperm(6, generator=g)
         if self.chance(0.5):
@@ -218,11 +139,11 @@ class Trainer:
         windows, ahead = (1 if self.chance(c.first_share) else 2), self.chance(0.3)
         scene = self.scene(windows, ahead)
         wish = self.wish(scene, windows - 1, ahead)
-        if self.done > c.rollout_from and self.chance(c.rollout_share):
+        if self.learner.done > c.rollout_from and self.chance(c.rollout_share):
             wish = self.own(scene, wish)
         rows = self.rows.make(scene, wish)
-        clean = fold_pixels(rows.target, self.master.config.fold)
-        out = predict(self.work, rows, mixed(clean, wish.times, g))
+        clean = fold_pixels(rows.target, self.net.config.fold)
+        out = predict(self.learner.work, rows, mixed(clean, wish.times, g))
         scale = (1 / ((1 - wish.times) ** 2 + 0.15))[:, None, None, None, None]
         difference = out - rows.target
         weighted = rows.weight * scale
@@ -240,14 +161,14 @@ class Trainer:
     @torch.no_grad()
     def own(self, scene: Scene, wish: Wish) -> Wish:
         """The wish with the network's own pictures of real ones (not too noisy) in place of what is made or past."""
-        g, n = self.generator, self.master.config.frames
+        g, n = self.generator, self.net.config.frames
         number = wish.number if wish.before is None or self.chance(0.4) else 0
         source = wish if number == wish.number else Wish(0, wish.order, (), wish.times, None, None, scene.window(0, n))
         times = 0.35 + 0.5 * torch.rand(6, generator=g)
         rows = self.rows.make(scene, Wish(**{**vars(source), "learn": tuple(range(6)), "times": times}))
-        states = mixed(fold_pixels(rows.target, self.master.config.fold), times, g)
-        pad, size = self.master.config.pad, self.master.config.size
-        made = predict(self.work, rows, states)[..., pad : pad + size, pad : pad + size].clamp(-1, 1)
+        states = mixed(fold_pixels(rows.target, self.net.config.fold), times, g)
+        pad, size = self.net.config.pad, self.net.config.size
+        made = predict(self.learner.work, rows, states)[..., pad : pad + size, pad : pad + size].clamp(-1, 1)
         faces = torch.empty_like(scene.window(0, n))
         faces[:, list(wish.order)] = made.transpose(0, 1)
         if number == wish.number:

@@ -212,7 +212,7 @@ def test_a_few_steps_resume_and_export(folder: Path):
 def test_surroundings_of_the_nets_own_making(folder: Path):
     trainer = Trainer(config(folder, rollout_from=-1.0, rollout_share=1.0, first_share=0.5))
     for _ in range(4):
-        assert np.isfinite(trainer.update()["loss"])
+        assert np.isfinite(trainer.learner.update(trainer.loss)["loss"])
 
 
 def test_the_command_trains_logs_and_exports(
@@ -234,7 +234,7 @@ def test_the_command_tells_a_mistake_before_it_begins(folder: Path, tmp_path: Pa
 
 def test_the_log_is_json(folder: Path):
     trainer = Trainer(config(folder, minutes=0.02))
-    trainer.step = 9
+    trainer.learner.step = 9
     trainer.run()
     lines = (folder / "run" / "log.jsonl").read_text().splitlines()
     assert json.loads(lines[0])["step"] == 10
