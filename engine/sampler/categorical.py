@@ -36,7 +36,8 @@ class Categorical:
         if self.top_p < 1:
             scores = self._likeliest(scores)
         uniform = torch.special.ndtr(noise_K.to(scores.device, torch.float64)).clamp(1e-12, 1 - 1e-12)
-        return (scores - (-uniform.log()).log()).argmax()
+        token: Tensor = (scores - (-uniform.log()).log()).argmax()
+        return token
 
     def _likeliest(self, scores_K: Tensor) -> Tensor:
         """The scores, those of unlikely tokens minus infinity; the likeliest one always stays."""

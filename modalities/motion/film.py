@@ -149,7 +149,7 @@ class FollowingCamera:
             self.middle = aim if self.middle is None else self.middle + FOLLOW * (aim - self.middle)
             rest = self.rig.mesh.bounds
             around = self.middle + rest.mean(0) * (0, 1, 0)
-            reach = (rest[1] - rest[0]) * 0.6
+            reach = np.minimum(rest[1] - rest[0], rest[1, 1] - rest[0, 1]) * 0.6
             frames.append(render(self.rig.posed(pose), orbit(np.stack([around - reach, around + reach])), self.style))
         return np.stack(frames)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from unreel.modalities.motion.body import BODY
 from unreel.modalities.motion.features import Layout
 from unreel.modalities.motion.motion.data import Labelled
+from unreel.modalities.motion.motion.labels import steps_on
 from unreel.modalities.motion.network import FRAMES
 from unreel.modalities.motion.path import AHEAD, TOLD, seen_from
 from unreel.modalities.motion.words import hashed
@@ -37,12 +38,15 @@ class Window(NamedTuple):
 
 
 class Windows:
-    """Draws windows of ``frames``. Clips are drawn by the square root of their length, all variants of one together."""
+    """Draws windows of ``frames``. Clips are drawn by the square root of their length, all variants of one together; clips
+    of steps twice as often, for most of what is asked for is made of steps.
+    """
 
     def __init__(self, clips: Sequence[Labelled], frames: int, words: int, seed: int = 0) -> None:
         self.clips, self.frames = list(clips), frames
         names = [clip.name for clip in clips]
-        weight = np.asarray([np.sqrt(len(clip.features)) / names.count(clip.name) for clip in clips])
+        often = {name: names.count(name) for name in set(names)}
+        weight = np.asarray([np.sqrt(len(c.features)) / often[c.name] * (1 + steps_on(c.text)) for c in clips])
         self.share = weight / weight.sum()
         self.hashed = {clip.text: hashed(clip.text, words).numpy() for clip in clips}
         self.random = np.random.default_rng(seed)

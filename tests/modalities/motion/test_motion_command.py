@@ -39,12 +39,13 @@ def giant(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_rig_moves(cli: Cli, folder: Path, giant: Path, tmp_path: Path) -> None:
+def test_a_rig_moves(cli: Cli, folder: Path, giant: Path, tmp_path: Path, clean: Callable[[bytes], None]) -> None:
     out, numbers = tmp_path / "walking.glb", tmp_path / "n.json"
     wish = ("generate", folder, "-i", f"rig={giant}", "-i", "text=walk: slowly", "--seconds", 0.5, "-o")
     code, told, err = cli(*wish, out, "--json", numbers, "--seed", 4)
     assert code == 0, err
     assert f"{out}: 15 poses, 0.5 s at 30 per second" in told
+    clean(out.read_bytes())
     rig = read_rig(out)
     assert [clip.name for clip in rig.clips] == ["walk: slowly"]
     assert rig.clips[0].frames == 15
