@@ -192,16 +192,16 @@ def test_roughened_faces_stay_colours(seeded: torch.Generator):
 def test_a_few_steps_resume_and_export(folder: Path):
     first = Trainer(config(folder))
     assert first.places == ["meadow"]
-    records = [first.update() for _ in range(3)]
+    records = [first.learner.update(first.loss) for _ in range(3)]
     assert all(np.isfinite(r["loss"]) for r in records)
-    first.seconds = 1.0
-    first.save()
+    first.learner.seconds = 1.0
+    first.learner.save(first.facts())
     again = Trainer(config(folder))
-    assert again.step == 3
+    assert again.learner.step == 3
     assert torch.equal(torch.rand(3, generator=again.generator), torch.rand(3, generator=first.generator))
-    for ours, theirs in zip(first.master.parameters(), again.master.parameters(), strict=True):
+    for ours, theirs in zip(first.net.parameters(), again.net.parameters(), strict=True):
         assert torch.equal(ours, theirs)
-    export(first.path, folder / "model", commit="abc")
+    export(first.learner.path, folder / "model", commit="abc")
     model = unreel.load(str(folder / "model"))
     assert model.card.training["held_out"] == []
     session = model.session(seed=1)
