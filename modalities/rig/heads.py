@@ -71,7 +71,7 @@ class Pointer(nn.Module):
         """Logits (B, L, K) in float32, ``NEVER`` where a joint is not ``allowed``. Places are in the unit box."""
         told = place_features(places_BL3).to(tokens_BLD.dtype)
         query = self.query(torch.cat((tokens_BLD, told), -1))
-        scores = (query @ self.key(table_BKD).transpose(-1, -2)).float() * query.shape[-1] ** -0.5
+        scores: Tensor = (query @ self.key(table_BKD).transpose(-1, -2)).float() * query.shape[-1] ** -0.5
         return scores.masked_fill(~allowed_BLK, NEVER)
 
 

@@ -222,7 +222,8 @@ class RigNet(nn.Module):
     def links(self, tokens_BLD: Tensor, places_BL3: Tensor, table_BKD: Tensor, parents_BK: Tensor) -> Tensor:
         """For training: parent logits (B, L, K) of whole skeletons, L being K + 1 with the end."""
         allowed = allowed_parents(parents_BK, table_BKD.shape[1])
-        return self.pointer(tokens_BLD, places_BL3, table_BKD, allowed)
+        logits: Tensor = self.pointer(tokens_BLD, places_BL3, table_BKD, allowed)
+        return logits
 
     def weigh(
         self, shape: Shape, points_BQ6: Tensor, joints_BJ3: Tensor, parents_BJ: Tensor, none_BJ: Tensor

@@ -36,7 +36,8 @@ def mlp(enter: int, inner: int, leave: int) -> nn.Sequential:
 
 def heads_first(x_BLD: Tensor, heads: int) -> Tensor:
     """(B, H, L, D / H)."""
-    return x_BLD.unflatten(-1, (heads, -1)).transpose(1, 2)
+    split: Tensor = x_BLD.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return split
 
 
 def attention(q_BHLD: Tensor, k_BHTD: Tensor, v_BHTD: Tensor, hidden_BT: Tensor | None = None) -> Tensor:

@@ -50,7 +50,7 @@ class SkinHead(nn.Module):
         joints = self.among(table_BJD + self.look(table_BJD, kv), none_BJ)
         pairs = self.apart(distances_BQJ4.to(dtype)) + self.point(told)[:, :, None] + self.joint(joints)[:, None]
         learned = self.leave(self.pair(pairs))[..., 0].float()
-        logits = learned - self.sharp.float().exp() * distances_BQJ4[..., 0]
+        logits: Tensor = learned - self.sharp.float().exp() * distances_BQJ4[..., 0]
         return logits.masked_fill(none_BJ[:, None], NEVER)
 
 
@@ -82,4 +82,5 @@ def to_segments(points_BQ3: Tensor, starts_BJ3: Tensor, ends_BJ3: Tensor) -> Ten
     dots = points_BQ3 @ along.transpose(1, 2) - (starts_BJ3 * along).sum(-1)[:, None]
     share = (dots / length[:, None]).clamp(0, 1)
     spots = starts_BJ3[:, None] + share[..., None] * along[:, None]
-    return (points_BQ3[:, :, None] - spots).norm(dim=-1)
+    apart: Tensor = (points_BQ3[:, :, None] - spots).norm(dim=-1)
+    return apart

@@ -99,7 +99,7 @@ def flow_loss(net: RigNet, batch: Batch, drawn: Draw, tokens: Tensor, shape: Sha
     clean = (SPAN * batch.joints)[:, :, None]
     times = drawn.times[..., None]
     noisy = times * clean + (1 - times) * drawn.noise
-    flow = net.position(noisy, drawn.times, tokens[:, :-1], shape.look)
+    flow: Tensor = net.position(noisy, drawn.times, tokens[:, :-1], shape.look)
     return (flow - (clean - drawn.noise)).square().mean(-1)[batch.real].mean()
 
 
@@ -126,4 +126,5 @@ def skin_loss(net: RigNet, batch: Batch, shape: Shape) -> Tensor:
     logits = net.weigh(shape, batch.asked, batch.joints, batch.parents, ~batch.real)
     target = batch.weights / batch.weights.sum(-1, keepdim=True).clamp(min=1e-6)
     own = torch.special.xlogy(target, target).sum(-1)
-    return (own - (target * logits.log_softmax(-1)).sum(-1)).mean()
+    loss: Tensor = (own - (target * logits.log_softmax(-1)).sum(-1)).mean()
+    return loss

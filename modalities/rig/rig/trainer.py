@@ -156,8 +156,10 @@ class Trainer:
         made = time.monotonic()
         parts = losses(self.work, batch, draw(batch, self.config.draws, self.config.off, generator))
         loss = self.total(parts)
-        loss.backward()  # type: ignore[no-untyped-call]
-        masters, works = list(self.master.parameters()), list(self.work.parameters())
+        loss.backward()
+        masters, works, averages = (
+            list[torch.Tensor](net.parameters()) for net in (self.master, self.work, self.average)
+        )
         for m, w in zip(masters, works, strict=True):
             m.grad = torch.zeros_like(m) if w.grad is None else w.grad.float()
             w.grad = None
@@ -168,7 +170,7 @@ class Trainer:
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_copy_(works, masters)
-            torch._foreach_lerp_(list(self.average.parameters()), masters, 1 - decay)
+            torch._foreach_lerp_(averages, masters, 1 - decay)
         self.step += 1
         record = {"loss": float(loss.detach()), **{name: float(part.detach()) for name, part in parts.items()}}
         now = time.monotonic()
