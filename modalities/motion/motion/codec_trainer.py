@@ -22,6 +22,7 @@ LAYOUT = Layout.of(BODY)
 # How much an error counts (against its part's spread): what moves the root counts more, as in MotionStreamer.
 WEIGHTS = {"velocity": 7.0, "turn": 7.0, "height": 7.0, "rotations": 2.0, "velocities": 0.5}
 COMMITMENT, STEPS, PLACES = 0.02, 0.5, 4.0
+JOLTS = 10.0  # of the second difference of places: what would be seen where chunks meet
 DROPOUT = 0.2  # share of samples that get by on a few levels
 
 
@@ -52,7 +53,7 @@ class CodecLoop(Loop):
         self.weights = weights
 
     def loss(self) -> tuple[Tensor, dict[str, float]]:
-        """Smooth L1 of features, their steps and joint places, and commitment; ``used`` counts first-level codes."""
+        """Smooth L1 of features and steps, joint places and their jolts, commitment; ``used`` counts first-level codes."""
         real, _, _, body, _ = self.windows.batch(self.samples)
         latents, commitment, used = self.net.encode(real), torch.zeros(()), 0.0
         if self.step >= self.warm:
@@ -62,13 +63,14 @@ class CodecLoop(Loop):
         ours, theirs = ((numbers - self.net.mean) / self.net.spread * self.weights for numbers in (made, real))
         whole = smooth_l1_loss(ours, theirs)
         steps = smooth_l1_loss(ours.diff(dim=1), theirs.diff(dim=1))
-        error = (places(made, body) - places(real, body)).norm(dim=-1).mean()
+        apart = places(made, body) - places(real, body)
+        error, jolt = apart.norm(dim=-1).mean(), apart.diff(n=2, dim=1).norm(dim=-1).mean()
         parts = {
             "features": float(whole.detach()),
             "places_mm": 1000 * float(error.detach()),
             "used": used,
         }
-        return whole + STEPS * steps + PLACES * error + COMMITMENT * commitment, parts
+        return whole + STEPS * steps + PLACES * error + JOLTS * jolt + COMMITMENT * commitment, parts
 
     def extra(self) -> dict[str, Any]:
         return {"sizes": vars(self.net.config)}

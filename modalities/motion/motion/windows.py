@@ -38,8 +38,8 @@ class Window(NamedTuple):
 
 
 class Windows:
-    """Draws windows of ``frames``. Clips are drawn by the square root of their length, all variants of one together; clips
-    of steps twice as often, for most of what is asked for is made of steps.
+    """Draws windows of ``frames``. Clips are drawn by the square root of their length, all variants of one together;
+    clips of steps twice as often, for most of what is asked for is made of steps.
     """
 
     def __init__(self, clips: Sequence[Labelled], frames: int, words: int, seed: int = 0) -> None:
