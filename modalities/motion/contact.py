@@ -1,7 +1,8 @@
 """Feet that stand, stand still: contact clean-up, frame by frame as a stream comes, with its own small memory.
 
-While the model says that a foot stands it is held where it came down, by turning hip and knee (two bones, the law of
-cosines); when it leaves, what it was moved by fades, so that nothing jumps. Root and all else stay as they are.
+While the model says that an ankle stands (or, when the heel has left, the toes) it is held where it came down, by
+turning hip and knee (two bones, the law of cosines); when it leaves, what it was moved by fades, so that nothing jumps.
+Root and all else stay as they are.
 """
 
 from __future__ import annotations
@@ -18,29 +19,30 @@ from unreel.modalities.skeleton.rotations import Floats, between, from_axis_angl
 from unreel.modalities.skeleton.skeleton import Skeleton, local_turns
 
 SURE = 0.5  # contacts from here on stand
-FADE = 0.75  # of what a foot was moved by stays, from frame to frame, once it has left
+EASE = 0.5  # of what is missing to where a foot stands is made up for from frame to frame
+FADE = 0.85  # of what a foot was moved by stays, from frame to frame, once it has left
+STRAIGHT = 0.993  # of its length that a leg is stretched to, unless it is straighter already: knees would pop
 FARTHEST = 0.15  # metres that a foot is moved at the most; beyond that it comes down anew
 
 
 @dataclass
 class Foot:
-    """What is remembered of one foot: where it stands, or None, and what it is moved by."""
+    """What is remembered of a foot: which of its joints stands (0 ankle, 1 toes) and where, what it is moved by."""
 
-    stands: Floats | None = None
+    anchor: int | None = None
+    stands: Floats = field(default_factory=lambda: np.zeros(3))
     moved: Floats = field(default_factory=lambda: np.zeros(3))
 
-    def step(self, place: Floats, contact: bool) -> Floats:
-        """Where the foot is to be in a frame, when the model puts it at ``place`` (3,)."""
-        if contact and self.stands is not None and np.linalg.norm(self.stands - place) > FARTHEST:
-            self.stands = None
-        if contact:
-            if self.stands is None:
-                self.moved = self.moved * FADE
-                self.stands = place + self.moved
-            self.moved = self.stands - place
-        else:
-            self.stands, self.moved = None, self.moved * FADE
-        return place + self.moved
+    def step(self, places: Floats, anchor: int | None) -> Floats:
+        """What the foot is moved by (3,) in a frame in which the model puts ankle and toes at ``places`` (2, 3)."""
+        if anchor is None:
+            self.anchor, self.moved = None, self.moved * FADE
+            return self.moved
+        place = places[anchor]
+        if anchor != self.anchor or np.linalg.norm(self.stands - place) > FARTHEST:
+            self.anchor, self.stands = anchor, place + self.moved * FADE
+        self.moved = self.moved + EASE * (self.stands - place - self.moved)
+        return self.moved
 
 
 class FootLock:
@@ -60,9 +62,11 @@ class FootLock:
             if not set(names) <= set(parts):
                 continue
             leg = [parts[name] for name in names]
-            columns = [layout.feet.index(parts[n]) for n in (names[2], f"{side} toes") if n in parts]
-            sure = poses.contacts[:, columns].max(1) >= SURE
-            target = np.stack([foot.step(place, bool(on)) for place, on in zip(places[:, leg[2]], sure, strict=True)])
+            joints = [leg[2], parts.get(f"{side} toes", leg[2])]
+            sure = poses.contacts[:, [layout.feet.index(joint) for joint in joints]] >= SURE
+            anchors = [0 if ankle else 1 if toes else None for ankle, toes in sure]
+            shift = np.stack([foot.step(places[n, joints], anchor) for n, anchor in enumerate(anchors)])
+            target = places[:, leg[2]] + shift
             moved = np.flatnonzero(np.linalg.norm(target - places[:, leg[2]], axis=1) > 1e-6)
             thigh, shin = bent(places[moved][:, leg], target[moved])
             turns[moved, leg[0]] = multiply(thigh, turns[moved, leg[0]])
@@ -93,7 +97,8 @@ def bent(leg_T33: Floats, target_T3: Floats) -> tuple[Floats, Floats]:
     hip, knee, ankle = np.moveaxis(np.asarray(leg_T33, np.float64), -2, 0)
     upper, lower = np.linalg.norm(knee - hip, axis=-1), np.linalg.norm(ankle - knee, axis=-1)
     reach = np.linalg.norm(target_T3 - hip, axis=-1)
-    reach = np.clip(reach, np.abs(upper - lower) + 1e-4, upper + lower - 1e-4)
+    longest = np.maximum(STRAIGHT * (upper + lower), np.linalg.norm(ankle - hip, axis=-1))
+    reach = np.clip(reach, np.abs(upper - lower) + 1e-4, longest)
     now = _angle(hip - knee, ankle - knee)
     wanted = np.arccos(np.clip((upper**2 + lower**2 - reach**2) / np.maximum(2 * upper * lower, 1e-9), -1, 1))
     normal = np.cross(ankle - knee, hip - knee)

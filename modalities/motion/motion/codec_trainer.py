@@ -53,7 +53,7 @@ class CodecLoop(Loop):
         self.weights = weights
 
     def loss(self) -> tuple[Tensor, dict[str, float]]:
-        """Smooth L1 of features and steps, joint places and their jolts, commitment; ``used`` counts first-level codes."""
+        """Smooth L1 of features and steps, joint places, their jolts and commitment; ``used``: first-level codes."""
         real, _, _, body, _ = self.windows.batch(self.samples)
         latents, commitment, used = self.net.encode(real), torch.zeros(()), 0.0
         if self.step >= self.warm:

@@ -40,7 +40,7 @@ def test_a_leg_reaches_its_target():
     ankle = knee + rotate(shin, leg[:, 2] - leg[:, 1])
     reach = np.linalg.norm(target - leg[:, 0], axis=1)
     longest = np.linalg.norm(leg[:, 1] - leg[:, 0], axis=1) + np.linalg.norm(leg[:, 2] - leg[:, 1], axis=1)
-    there = reach < longest - 1e-3
+    there = reach < 0.99 * longest
     assert there.sum() > 20
     assert np.abs(ankle - target)[there].max() < 1e-6
     far, _ = bent(leg, leg[:, 0] + (0, -9.0, 0))
@@ -59,10 +59,11 @@ def test_a_standing_foot_stands_and_nothing_jumps():
     poses = sliding()
     made = FootLock().clean(poses)
     feet = made.motion.positions()[:, FOOT]
-    assert np.abs(feet[6:16] - feet[6]).max() < 1e-3
+    assert np.abs(feet[11:16] - feet[11]).max() < 1e-3
+    assert np.abs(feet[6:16] - feet[6]).max() < 0.006  # a frame's slide, as it comes to a stand
     steps = np.linalg.norm(np.diff(feet, axis=0), axis=1)
     assert steps.max() < 0.03
-    assert np.allclose(feet[-1], poses.motion.positions()[-1, FOOT], atol=0.01)
+    assert np.allclose(feet[-1], poses.motion.positions()[-1, FOOT], atol=0.02)
     right = BODY.index("right_foot")
     assert np.allclose(made.motion.positions()[:, right], poses.motion.positions()[:, right], atol=1e-5)
     before, after = (one.motion.turns()[:, FOOT] for one in (poses, made))
@@ -77,12 +78,23 @@ def test_chunks_are_cleaned_as_the_whole_is(size: int):
 
 
 def test_a_foot_that_is_too_far_comes_down_anew():
+    foot, far = Foot(), np.asarray([[0.3, 0, 0], [0.4, 0, 0]])
+    near = far * 0.1
+    assert np.allclose(foot.step(near * 0, 0), 0)
+    assert foot.step(near, 0)[0] < 0
+    anew = foot.step(far, 0)[0]
+    assert -0.03 < anew < 0
+    moved = [np.linalg.norm(foot.step(far, None)) for _ in range(20)]
+    assert moved[-1] < 0.001
+
+
+def test_when_the_heel_leaves_the_toes_stand():
     foot = Foot()
-    assert np.allclose(foot.step(np.zeros(3), True), 0)
-    assert np.allclose(foot.step(np.asarray([0.1, 0, 0]), True), 0)
-    assert foot.step(np.asarray([1.0, 0, 0]), True)[0] > 0.9
-    moved = [np.linalg.norm(foot.step(np.asarray([1.0, 0, 0]), False) - (1, 0, 0)) for _ in range(20)]
-    assert moved[-1] < 0.01
+    heel = [np.asarray([[0.0, 0.1 + 0.02 * n, 0.0], [0.0, 0.0, 0.1 + 0.002 * n]]) for n in range(8)]
+    toes = np.stack([places[1] + foot.step(places, 1) for places in heel])
+    assert np.abs(toes - toes[-1])[4:].max() < 1e-3
+    ankle = np.stack([places[0] + foot.moved for places in heel])
+    assert ankle[-1, 1] > 0.2
 
 
 def test_what_has_no_legs_stays_as_it_is():
