@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from unreel.benchmarks._rig_metrics import Bones
+from unreel.modalities.rig.rig.bodies import RATE, learnable
 from unreel.modalities.rig.subject import subject_of
 from unreel.modalities.skeleton.catalog import Entry, read_catalog
 from unreel.modalities.skeleton.gltf import read_rig
 from unreel.modalities.skeleton.mesh import Box, Mesh
-from unreel.modalities.skeleton.natural import natural
 from unreel.modalities.skeleton.rig import Rig
 from unreel.modalities.skeleton.rotations import Floats
 from unreel.modalities.skeleton.skinning import top_to_dense
@@ -55,7 +55,7 @@ def sights(folder: Path) -> tuple[list[Sight], list[Sight]]:
 
 def sight_of(entry: Entry) -> Sight:
     """One character; its skeleton is made natural with the help of its clips, as in training."""
-    return make_sight(natural(read_rig(entry.path, fps=5.0)), entry.name)
+    return make_sight(learnable(read_rig(entry.path, fps=RATE)), entry.name)
 
 
 def make_sight(rig: Rig, name: str) -> Sight:

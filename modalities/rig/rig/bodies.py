@@ -18,6 +18,8 @@ from unreel.modalities.skeleton.surface import decimated
 
 FINE, COARSE = 6000, 800  # faces of the two resolutions, at most
 POSES = 48  # kept of a character's clips, at most
+STRAY = 1e-3  # of all weight: what a joint may carry that is none of the body
+AWAY = 0.22  # of the size of the mesh: as far as a root is from all its children when it is none of the body
 RATE = 5.0  # frames per second at which clips are read: poses, not motion
 
 
@@ -64,8 +66,24 @@ def load_characters(folder: Path, joints: int) -> tuple[list[Character], list[Ch
 
 def character_of(entry: Entry, joints: int) -> Character | None:
     """One file's character; None when its skeleton has more than ``joints`` once it is made natural."""
-    rig = natural(read_rig(entry.path, fps=RATE))
+    rig = learnable(read_rig(entry.path, fps=RATE))
     return make_character(rig, entry.name, entry.character) if len(rig.skeleton) <= joints else None
+
+
+def learnable(rig: Rig) -> Rig:
+    """The rig made natural, and without a weightless root that stands away from the body (on the floor below it): the
+    child in the midst of the others is their parent then."""
+    rig = natural(rig)
+    skeleton, sums = rig.skeleton, rig.weight_sums()
+    children = list(skeleton.children[0])
+    if len(children) < 2 or sums[0] > STRAY * sums.sum():
+        return rig
+    spots, size = skeleton.positions, float(np.ptp(rig.mesh.positions, axis=0).max())
+    if np.linalg.norm(spots[children] - spots[0], axis=1).min() < AWAY * size:
+        return rig
+    apart = np.linalg.norm(spots[children][:, None] - spots[children][None], axis=-1)
+    heir = children[int(apart.sum(1).argmin())]
+    return rig.rehung({child: heir for child in children if child != heir}).pruned(STRAY)
 
 
 def make_character(rig: Rig, name: str, group: str) -> Character:

@@ -17,7 +17,7 @@ from unreel.engine.errors import UserError
 from unreel.engine.rng import normal
 from unreel.modalities.rig.joint import SPAN
 from unreel.modalities.rig.net import RigNet
-from unreel.modalities.rig.rig.bodies import Character, load_characters, make_character, thinned
+from unreel.modalities.rig.rig.bodies import Character, learnable, load_characters, make_character, thinned
 from unreel.modalities.rig.rig.examples import Augment, breadth_first, make_example, moved, rotation
 from unreel.modalities.rig.rig.export import export
 from unreel.modalities.rig.rig.lesson import PARTS, batch_of, draw, losses, tokens_of
@@ -59,6 +59,21 @@ def test_a_thinned_skin_keeps_its_weights() -> None:
     assert len(thinned(rig, 20).faces) <= len(rig.mesh.faces)
     whole = thinned(rig, 10_000)
     assert whole.positions is rig.mesh.positions
+
+
+def test_a_root_on_the_floor_is_no_part_of_the_body() -> None:
+    mesh = Mesh((box_part((0, 2, 0), (1, 2, 1)),))
+    spots = np.asarray([[0, 0, 0], [0, 1.2, 0], [0.3, 1.2, 0], [-0.3, 1.2, 0], [0, 2.8, 0]])
+    skeleton = Skeleton.from_positions(["root", "hips", "a", "b", "head"], np.asarray([-1, 0, 0, 0, 1]), spots)
+    near = np.linalg.norm(mesh.positions[:, None] - spots[None, 1:], axis=-1)
+    weights = np.exp(-near)
+    rig = Rig(mesh, skeleton, *top_weights(np.tile(np.arange(1, 5), (len(near), 1)), weights))
+    kept = learnable(rig)
+    assert set(kept.skeleton.names) == {"hips", "a", "b", "head"}
+    assert kept.skeleton.names[0] == "hips"
+    assert kept.skeleton.parents.tolist() == [-1, 0, 0, 0]
+    held = replace(rig, joints=np.zeros_like(rig.joints), weights=np.eye(4, dtype=np.float32)[[0] * len(near)])
+    assert learnable(held).skeleton.names[0] == "root"
 
 
 def test_an_unchanged_example_is_the_character(characters: list[Character]) -> None:
