@@ -23,20 +23,22 @@ from unreel.modalities.skeleton.surface import sample_surface
 POINTS = 1024  # of the surface, at which skins are compared
 KINDS = {
     "fish": "fish shark whale dolphin koi tang tuna betta piranha puffer ray tetra turbot clownfish goldfish flatfish "
-    "sunfish swordfish grouper idol flower gramma cowfish humphead",
+    "catfish blobfish anglerfish sunfish swordfish grouper idol flower gramma cowfish humphead",
     "person": "human character adventurer casual beach formal worker punk spacesuit soldier witch king medieval sci fi "
-    "knight barbarian mage rogue leela stan george enemy m2m mixamo zombie",
+    "knight barbarian mage rogue m2m mixamo zombie",
     "animal": "fox cat dog panda horse alpaca bull cow donkey stag shiba inu rat frog stegosaurus triceratops "
     "apatosaurus parasaurolophus velociraptor trex kaiju dragon snake",
     "insect or bird": "spider crab wasp bird eagle",
+    "machine or monster": "tank mech leela stan george enemy skull",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """``bones`` breadth first and ``points`` (N, 3) of the surface in the unit ``box``; ``weights`` (N, J)."""
+    """``group`` is the same for the same body. ``bones`` breadth first and ``points`` (N, 3) of the surface in the unit ``box``; ``weights`` (N, J)."""
 
     name: str
+    group: str
     kind: str
     mesh: Mesh
     box: Box
@@ -55,10 +57,10 @@ def sights(folder: Path) -> tuple[list[Sight], list[Sight]]:
 
 def sight_of(entry: Entry) -> Sight:
     """One character; its skeleton is made natural with the help of its clips, as in training."""
-    return make_sight(learnable(read_rig(entry.path, fps=RATE)), entry.name)
+    return make_sight(learnable(read_rig(entry.path, fps=RATE)), entry.name, entry.character)
 
 
-def make_sight(rig: Rig, name: str) -> Sight:
+def make_sight(rig: Rig, name: str, group: str = "") -> Sight:
     """What is measured of a rig."""
     skeleton, order = rig.skeleton.breadth_first()
     box = subject_of(rig.mesh).box
@@ -66,6 +68,7 @@ def make_sight(rig: Rig, name: str) -> Sight:
     dense = top_to_dense(rig.joints, rig.weights, len(order))[:, order]
     return Sight(
         name,
+        group or name,
         kind_of(name),
         rig.mesh,
         box,
@@ -89,3 +92,11 @@ def kind_of(name: str) -> str:
 def mean_of(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     """Means of all numbers of some rows."""
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
+
+
+def mean_by_group(rows: Sequence[dict[str, float]], groups: Sequence[str]) -> dict[str, float]:
+    """The same with every group counting once, however many rows it has."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for row, group in zip(rows, groups, strict=True):
+        found.setdefault(group, []).append(row)
+    return mean_of([mean_of(part) for part in found.values()])

@@ -32,7 +32,7 @@ TABLES: tuple[dict[str, Any], ...] = tuple(
 )
 MOST_DRIFT = 0.03
 # What a preset's reuse must reach: times faster, dB against plain, share of error added. A margin to what is promised.
-WANTED = {"balanced": (2.65, 31.5, MOST_DRIFT), "fast": (3.9, 26.0, MOST_DRIFT)}
+WANTED = {"balanced": (2.6, 31.5, MOST_DRIFT), "fast": (3.9, 26.0, MOST_DRIFT)}
 LOSS = 0.3  # dB that a smaller window may cost a preset
 
 

@@ -13,7 +13,7 @@ import unreel
 from unreel.benchmarks import _rig_baselines, _tables
 from unreel.benchmarks._rig_metrics import Bones, compare, skin_l1
 from unreel.benchmarks._rig_pictures import Result, sheet
-from unreel.benchmarks._rig_sights import Sight, mean_of, sights
+from unreel.benchmarks._rig_sights import Sight, mean_by_group, mean_of, sights
 from unreel.engine.errors import UserError
 from unreel.engine.model import Model
 from unreel.modalities.rig.assemble import assemble, weigh
@@ -73,18 +73,27 @@ def run(
     results = {
         "setting": {**_tables.setting(), "quick": quick},
         "model": {"name": model.name, "training": {n: model.card.training.get(n) for n in ("steps", "minutes")}},
-        "characters": {"train": len(train), "held_out": len(held_out)},
+        "characters": {
+            "train": len({sight.group for sight in train}),
+            "held_out": len({sight.group for sight in held_out}),
+            "files": len(held_out),
+        },
         "rows": rows,
-        "means": {name: mean_of([row[name] for row in rows]) for name in NAMES},
+        "means": means(rows),
         "kinds": {
-            kind: {name: mean_of([row[name] for row in rows if row["kind"] == kind]) for name in NAMES}
-            for kind in sorted({row["kind"] for row in rows})
+            kind: means([row for row in rows if row["kind"] == kind]) for kind in sorted({row["kind"] for row in rows})
         },
         "seconds": {"median": median(row["seconds"] for row in rows), "max": max(row["seconds"] for row in rows)},
     }
     if json is not None:
         write_json(json, results)
     return results
+
+
+def means(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Means over characters, by contestant: several files of one body count as one."""
+    groups = [row["character"] for row in rows]
+    return {name: mean_by_group([row[name] for row in rows], groups) for name in NAMES}
 
 
 def measured(model: Model, sight: Sight, train: list[Sight], seeds: tuple[int, ...]) -> tuple[dict[str, Any], Rig]:
@@ -97,6 +106,7 @@ def measured(model: Model, sight: Sight, train: list[Sight], seeds: tuple[int, .
     copied = _rig_baselines.nearest_rig(sight, train)
     row = {
         "name": sight.name,
+        "character": sight.group,
         "kind": sight.kind,
         "true_joints": len(sight.bones[0]),
         "faces": len(sight.mesh.faces),
@@ -138,13 +148,13 @@ def table(results: dict[str, Any]) -> str:
     count, seconds = results["characters"], results["seconds"]
     trained = results["model"]["training"]
     parts = [
-        f"{count['held_out']} held-out characters, {count['train']} to learn and copy from; "
+        f"{count['held_out']} held-out characters ({count['files']} files), {count['train']} to learn and copy from; "
         f"{trained.get('steps')} steps in {trained.get('minutes')} minutes. {_tables.caption(results['setting'])}",
         _tables.markdown(["all", *COLUMNS.values()], [_row(NAMES[n], results["means"][n]) for n in NAMES]),
         f"From mesh to GLB: {seconds['median']:.1f} s (median), {seconds['max']:.1f} s at most.",
     ]
     for kind, found in results["kinds"].items():
-        count = sum(row["kind"] == kind for row in results["rows"])
+        count = len({row["character"] for row in results["rows"] if row["kind"] == kind})
         parts.append(
             _tables.markdown([f"{kind} ({count})", *COLUMNS.values()], [_row(NAMES[n], found[n]) for n in NAMES])
         )

@@ -23,7 +23,7 @@ from unreel.benchmarks._rig_metrics import (
     skin_l1,
 )
 from unreel.benchmarks._rig_pictures import Result, chosen
-from unreel.benchmarks._rig_sights import kind_of, make_sight
+from unreel.benchmarks._rig_sights import kind_of, make_sight, mean_by_group
 from unreel.engine.errors import UserError
 from unreel.modalities.skeleton.glb import write_glb
 from unreel.modalities.skeleton.surface import sample_surface
@@ -105,7 +105,9 @@ def test_the_nearest_rig_is_the_one_alike_and_its_skin_follows() -> None:
         ("mesh2motion-human-zombie", "person"),
         ("quaternius-ShibaInu", "animal"),
         ("mesh2motion-bird-eagle", "insect or bird"),
-        ("quaternius-Tank2", "other"),
+        ("quaternius-Tank2", "machine or monster"),
+        ("quaternius-ArmoredCatfish", "fish"),
+        ("being", "other"),
         ("quaternius-Character_HumanoidRig", "person"),
         ("quaternius-Fish2", "fish"),
     ],
@@ -137,3 +139,9 @@ def test_pictures_are_of_the_best_the_worst_and_what_lies_between() -> None:
     results = [Result(sight, made, distance) for distance in (0.5, 0.1, 0.3, 0.2, 0.4)]
     assert [result.distance for result in chosen(results, 3)] == [0.1, 0.3, 0.5]
     assert len(chosen(results[:2], 3)) == 2
+
+
+def test_a_character_counts_once() -> None:
+    rows = [{"x": 1.0}, {"x": 3.0}, {"x": 8.0}]
+    assert mean_by_group(rows, ["a", "a", "b"]) == {"x": 5.0}
+    assert mean_by_group([], []) == {}
