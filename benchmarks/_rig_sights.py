@@ -35,7 +35,10 @@ KINDS = {
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """``group`` is the same for the same body. ``bones`` breadth first and ``points`` (N, 3) of the surface in the unit ``box``; ``weights`` (N, J)."""
+    """``group`` is the same for the same body.
+
+    ``bones`` breadth first and ``points`` (N, 3) of the surface in the unit ``box``; ``weights`` (N, J).
+    """
 
     name: str
     group: str
