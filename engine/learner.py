@@ -49,15 +49,22 @@ class Pace:
 
 
 class Learner:
-    """Weights, optimiser, average, clock and random stream of one run; ``out/checkpoint.pt`` holds them all."""
+    """Weights, optimiser, average, clock and random stream of one run; ``out/checkpoint.pt`` holds them all.
 
-    def __init__(self, net: nn.Module, pace: Pace, out: Path, seed: int = 0, name: str = "checkpoint") -> None:
+    ``dtype`` is the working copy's. Buffers that a network changes while it trains (codebooks) are that copy's as well,
+    and go from there to the others.
+    """
+
+    def __init__(
+        self, net: nn.Module, pace: Pace, out: Path, seed: int = 0, name: str = "checkpoint",
+        dtype: torch.dtype = torch.bfloat16,
+    ) -> None:  # fmt: skip
         self.master, self.pace, self.out, self.name = net, pace, out, name
         self.optimiser = torch.optim.AdamW(
             net.parameters(), lr=pace.rate, betas=(0.9, 0.98), weight_decay=0.01, foreach=True
         )
         self.average = copy.deepcopy(net).requires_grad_(False)
-        self.work = copy.deepcopy(net).to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.work = copy.deepcopy(net).to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.generator = torch.Generator().manual_seed(seed)
         self.step, self.seconds = 0, 0.0
         out.mkdir(parents=True, exist_ok=True)
@@ -103,6 +110,8 @@ class Learner:
             fill(self.average, weights, path)
         with torch.no_grad():
             self._refresh()
+            for work, master in zip(self.work.buffers(), self.master.buffers(), strict=True):
+                work.copy_(master)
 
     def _refresh(self) -> None:
         """Bring the working copy up to date."""
@@ -161,6 +170,9 @@ class Learner:
             self._refresh()
             for kept, master in zip(self.average.parameters(), masters, strict=True):
                 kept.lerp_(master, 1 - decay)
+            for other in (self.master, self.average):
+                for mine, work in zip(other.buffers(), self.work.buffers(), strict=True):
+                    mine.copy_(work)
         self.step += 1
         mean = {name: sum(r[name] for r in records) / len(records) for name in records[0]}
         mean |= {"norm": float(norm), "rate": self.rate(), "seconds": time.monotonic() - began}

@@ -98,3 +98,29 @@ def test_bad_paces_are_refused() -> None:
     for wrong in ({"minutes": 0}, {"minutes": 1, "rate": -1.0}, {"minutes": 1, "decay_from": 1.0}):
         with pytest.raises(UserError, match="training takes"):
             Pace(**wrong)
+
+
+def test_what_a_network_counts_is_kept(tmp_path: Path) -> None:
+    """Buffers change in the working copy alone, and are in checkpoint and average as well."""
+
+    class Counting(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(4, 1)
+            self.register_buffer("seen", torch.zeros(()))
+
+    def learner() -> Learner:
+        return Learner(Counting(), Pace(1.0, warmup=1), tmp_path, dtype=torch.float32)
+
+    def loss() -> tuple[Tensor, dict[str, float]]:
+        work.seen += 1
+        return work(torch.ones(2, 4)).square().mean(), {}
+
+    one = learner()
+    work: Any = one.work
+    assert work.weight.dtype == torch.float32
+    for _ in range(3):
+        one.update(loss)
+    one.save({})
+    again = learner()
+    again.resume()
+    assert [float(net.seen) for net in (one.average, again.master, again.average, again.work)] == [3.0] * 4  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, smooth_l1_loss
 
+from unreel.engine.learner import Learner, Pace
 from unreel.modalities.motion.body import BODY, shaped
 from unreel.modalities.motion.features import Layout
 from unreel.modalities.motion.motion.data import Labelled
-from unreel.modalities.motion.motion.loop import Loop, Pace
 from unreel.modalities.motion.motion.windows import Windows
 from unreel.modalities.motion.network import CodecConfig, MotionCodecNet
 
@@ -26,17 +27,14 @@ JOLTS = 10.0  # of the second difference of places: what would be seen where chu
 DROPOUT = 0.2  # share of samples that get by on a few levels
 
 
-class CodecLoop(Loop):
-    """Windows of ``frames`` frames, ``samples`` a step.
+class CodecTrainer:
+    """Windows of ``frames`` frames, ``samples`` a step; goes on from ``out/codec.pt``.
 
     The first ``warm`` steps go without codes, so that codebooks begin where latents have found their places.
     """
 
-    net: MotionCodecNet
-    average: MotionCodecNet
-
     def __init__(
-        self, clips: Sequence[Labelled], pace: Pace, path: Path, sizes: dict[str, int], *, samples: int = 24,
+        self, clips: Sequence[Labelled], pace: Pace, out: Path, sizes: dict[str, int], *, samples: int = 24,
         frames: int = 96, warm: int = 200, seed: int = 0,
     ) -> None:  # fmt: skip
         torch.manual_seed(seed)
@@ -44,23 +42,39 @@ class CodecLoop(Loop):
         mean, spread = statistics(clips)
         net.mean.copy_(mean)
         net.spread.copy_(spread)
-        super().__init__(net, pace, path, seed)
-        self.windows = Windows(clips, frames, 8, seed + self.step)
+        self.learner = Learner(net, pace, out, seed, "codec", torch.float32)
+        self.learner.resume()
+        self.windows = Windows(clips, frames, 8, seed + self.learner.step)
         self.samples, self.warm = samples, warm
         weights = torch.ones(LAYOUT.width)
         for name, weight in WEIGHTS.items():
             weights[LAYOUT.parts[name]] = weight
         self.weights = weights
 
+    def run(self) -> None:
+        """Train until the time is used up."""
+        self.learner.run(self.loss, self.facts)
+
+    def facts(self) -> dict[str, Any]:
+        """What an export needs to know besides the weights."""
+        return {"sizes": asdict(self._net.config)}
+
+    @property
+    def _net(self) -> MotionCodecNet:
+        net = self.learner.work
+        assert isinstance(net, MotionCodecNet)
+        return net
+
     def loss(self) -> tuple[Tensor, dict[str, float]]:
         """Smooth L1 of features and steps, joint places, their jolts and commitment; ``used``: first-level codes."""
+        net = self._net
         real, _, _, body, _ = self.windows.batch(self.samples)
-        latents, commitment, used = self.net.encode(real), torch.zeros(()), 0.0
-        if self.step >= self.warm:
-            coded = self.net.quantiser(latents, self.generator, DROPOUT)
+        latents, commitment, used = net.encode(real), torch.zeros(()), 0.0
+        if self.learner.step >= self.warm:
+            coded = net.quantiser(latents, self.learner.generator, DROPOUT)
             latents, commitment, used = coded.latents, coded.commitment, float(len(coded.codes[..., 0].unique()))
-        made, _ = self.net.decode(latents)
-        ours, theirs = ((numbers - self.net.mean) / self.net.spread * self.weights for numbers in (made, real))
+        made, _ = net.decode(latents)
+        ours, theirs = ((numbers - net.mean) / net.spread * self.weights for numbers in (made, real))
         whole = smooth_l1_loss(ours, theirs)
         steps = smooth_l1_loss(ours.diff(dim=1), theirs.diff(dim=1))
         apart = places(made, body) - places(real, body)
@@ -71,9 +85,6 @@ class CodecLoop(Loop):
             "used": used,
         }
         return whole + STEPS * steps + PLACES * error + JOLTS * jolt + COMMITMENT * commitment, parts
-
-    def extra(self) -> dict[str, Any]:
-        return {"sizes": vars(self.net.config)}
 
 
 def statistics(clips: Sequence[Labelled]) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from unreel.engine.context.view import SequenceView
+from unreel.engine.learner import Learner, Pace
 from unreel.modalities.motion.motion.data import Labelled
-from unreel.modalities.motion.motion.loop import Loop, Pace
 from unreel.modalities.motion.motion.windows import Window, Windows
 from unreel.modalities.motion.net import MotionNet
 from unreel.modalities.motion.network import FRAMES, MotionCodecNet
@@ -23,22 +24,39 @@ OWN_FROM, OWN_SHARE, OWN_TOKENS = 0.2, 0.5, 0.4  # of the time; of the windows; 
 SMOOTH = 0.05
 
 
-class NetLoop(Loop):
-    """Windows of ``tokens`` steps, ``samples`` a step of the optimiser; a step looks back at ``recent`` others."""
+class NetTrainer:
+    """Windows of ``tokens`` steps, ``samples`` a step of the optimiser; a step looks back at ``recent`` others.
 
-    net: MotionNet
-    average: MotionNet
+    Goes on from ``out/net.pt``.
+    """
 
     def __init__(
-        self, clips: Sequence[Labelled], codec: MotionCodecNet, pace: Pace, path: Path, sizes: dict[str, int], *,
+        self, clips: Sequence[Labelled], codec: MotionCodecNet, pace: Pace, out: Path, sizes: dict[str, int], *,
         samples: int = 16, tokens: int = 48, recent: int = 32, seed: int = 0,
     ) -> None:  # fmt: skip
         torch.manual_seed(seed)
         own = {"levels": codec.config.levels, "codes": codec.config.codes}
-        super().__init__(MotionNet(**{**sizes, **own}), pace, path, seed)
+        net = MotionNet(**{**sizes, **own})
+        self.learner = Learner(net, pace, out, seed, "net")
+        self.learner.resume()
+        self.generator = self.learner.generator
         self.codec = codec.eval().requires_grad_(False)
-        self.windows = Windows(clips, tokens * FRAMES, self.net.config.words, seed + self.step)
+        self.windows = Windows(clips, tokens * FRAMES, net.config.words, seed + self.learner.step)
         self.samples, self.tokens, self.recent = samples, tokens, recent
+
+    def run(self) -> None:
+        """Train until the time is used up."""
+        self.learner.run(self.loss, self.facts)
+
+    def facts(self) -> dict[str, Any]:
+        """What an export needs to know besides the weights."""
+        return {"sizes": asdict(self._net.config), "recent": self.recent}
+
+    @property
+    def _net(self) -> MotionNet:
+        net = self.learner.work
+        assert isinstance(net, MotionNet)
+        return net
 
     def loss(self) -> tuple[Tensor, dict[str, float]]:
         """Cross-entropy of all levels, over tokens that are motion."""
@@ -47,7 +65,7 @@ class NetLoop(Loop):
             codes = self.codec.codes(window.features)
         told = self._told(window)
         heard = codes
-        if self.done >= OWN_FROM and self._chance() < 0.8:
+        if self.learner.done >= OWN_FROM and self._chance() < 0.8:
             heard = self._own(codes, told)
         scores = self._scores(codes, heard, told)
         flat = cross_entropy(scores.flatten(0, 1), codes.flatten(), reduction="none", label_smoothing=SMOOTH)
@@ -77,11 +95,11 @@ class NetLoop(Loop):
 
     def _scores(self, codes: Tensor, heard: Tensor, told: dict[str, Tensor]) -> Tensor:
         """Scores (B * N, levels, codes) when the steps before were ``heard`` (B, N, levels)."""
-        net = self.net
+        net = self._net
         before = torch.cat([torch.zeros_like(heard[:, :1]), heard[:, :-1]], 1).flatten(0, 1)
         known = (torch.arange(self.tokens) > 0).repeat(self.samples)
         view = SequenceView(self.samples, self.tokens, net.coords((1,)), net.rope, 1, self.recent)
-        return net.scores(codes.flatten(0, 1), before, known, told, view)
+        return net.scores(codes.flatten(0, 1), before, known, told, view).float()
 
     @torch.no_grad()
     def _own(self, codes: Tensor, told: dict[str, Tensor]) -> Tensor:
@@ -93,6 +111,3 @@ class NetLoop(Loop):
         much = OWN_TOKENS * torch.rand(self.samples, 1, 1, generator=g)
         mixed = torch.rand(self.samples, self.tokens, 1, generator=g) < much
         return torch.where(chosen & mixed, drawn, codes)
-
-    def extra(self) -> dict[str, Any]:
-        return {"sizes": vars(self.net.config), "recent": self.recent}

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 
 from unreel.engine.errors import UserError
-from unreel.modalities.motion.motion.codec_trainer import CodecLoop
+from unreel.engine.learner import Pace
+from unreel.modalities.motion.motion.codec_trainer import CodecTrainer
 from unreel.modalities.motion.motion.data import Found, load_clips, texts_of
-from unreel.modalities.motion.motion.export import CODEC, NET, export, trained_codec
-from unreel.modalities.motion.motion.loop import Pace
-from unreel.modalities.motion.motion.net_trainer import NetLoop
+from unreel.modalities.motion.motion.export import CODEC, export, trained_codec
+from unreel.modalities.motion.motion.net_trainer import NetTrainer
 
 CODEC_SIZES = {"levels": 6, "codes": 256, "latent": 128, "width": 256, "depth": 2}
 NET_SIZES = {"width": 192, "heads": 4, "trunk": 4, "part": 1, "words": 256}
@@ -53,10 +53,15 @@ def train(
         f"{told['clips']} clips, {told['minutes_of_motion']:.1f} minutes without their variants, "
         f"{len(found.held_out)} held out, {len(found.skipped)} left out (why: {out / 'skipped.txt'})"
     )
-    CodecLoop(found.train, Pace(codec_minutes, 4e-4), out / CODEC, codec_sizes, seed=seed).run()
+    CodecTrainer(found.train, pace(codec_minutes, 4e-4), out, codec_sizes, seed=seed).run()
     codec = trained_codec(out / CODEC)
-    NetLoop(found.train, codec, Pace(minutes, 6e-4), out / NET, net_sizes, seed=seed).run()
+    NetTrainer(found.train, codec, pace(minutes, 6e-4), out, net_sizes, seed=seed).run()
     export(out, out / "model", told)
+
+
+def pace(minutes: float, rate: float) -> Pace:
+    """The pace of either training."""
+    return Pace(minutes, rate, decay_from=0.5, ema=0.995, save_minutes=2.0, log_every=20)
 
 
 def record(found: Found) -> dict[str, object]:

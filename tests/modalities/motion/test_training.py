@@ -14,13 +14,13 @@ import torch
 import unreel
 from tests.motion import CODEC, NET, walk
 from unreel.engine.errors import UserError
+from unreel.engine.learner import Pace
 from unreel.modalities.motion.body import BODY
 from unreel.modalities.motion.features import Layout, encode
 from unreel.modalities.motion.motion import train
-from unreel.modalities.motion.motion.codec_trainer import CodecLoop, places, statistics
+from unreel.modalities.motion.motion.codec_trainer import CodecTrainer, places, statistics
 from unreel.modalities.motion.motion.data import load_clips, moving
 from unreel.modalities.motion.motion.labels import label, swapped
-from unreel.modalities.motion.motion.loop import Pace
 from unreel.modalities.motion.motion.windows import Windows, joined, ways
 from unreel.modalities.motion.path import ahead
 from unreel.modalities.skeleton.bvh import write_bvh
@@ -158,8 +158,8 @@ def test_the_codec_learns(folder: Path, tmp_path: Path):
     mean, spread = statistics(clips)
     assert mean.shape == spread.shape == (269,)
     pace, sizes = Pace(1.0, 1e-2, warmup=1), {**CODEC, "width": 32}
-    loop = CodecLoop(clips, pace, tmp_path / "codec.pt", sizes, samples=4, frames=32, warm=30)
-    records = [loop.update() for _ in range(60)]
+    trainer = CodecTrainer(clips, pace, tmp_path, sizes, samples=4, frames=32, warm=30)
+    records = [trainer.learner.update(trainer.loss) for _ in range(60)]
     losses = [record["loss"] for record in records]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
     assert records[29]["used"] == 0
@@ -171,8 +171,7 @@ def test_a_run_resumes_and_exports_what_then_moves(folder: Path, tmp_path: Path,
     for _ in range(2):  # the second time everything is there already
         train.train(folder, tmp_path, short, short, 1, 0, CODEC, SIZES)
     assert "3 clips" in capsys.readouterr().out
-    steps = [json.loads(line)["step"] for line in (tmp_path / "net.jsonl").read_text().splitlines()]
-    assert steps == sorted(set(steps))
+    assert torch.load(tmp_path / "codec.pt", weights_only=True)["average"]["mean"].abs().sum() > 0
     model = unreel.load(tmp_path / "model", dtype="float32")
     assert model.card.training["held_out"] == ["walk_left:walk_left"]
     assert "walk left" in model.conditions["text"].examples
