@@ -90,7 +90,7 @@ def losses(net: RigNet, batch: Batch, drawn: Draw) -> dict[str, Tensor]:
         "flow": flow_loss(net, batch, drawn, tokens, shape),
         "link": link_loss(net, batch, drawn, tokens, table),
         "end": end_loss(net, batch, tokens),
-        "skin": skin_loss(net, batch, shape),
+        "skin": skin_loss(net, batch, drawn, shape),
     }
 
 
@@ -121,9 +121,9 @@ def end_loss(net: RigNet, batch: Batch, tokens: Tensor) -> Tensor:
     return loss[batch.real].mean()
 
 
-def skin_loss(net: RigNet, batch: Batch, shape: Shape) -> Tensor:
+def skin_loss(net: RigNet, batch: Batch, drawn: Draw, shape: Shape) -> Tensor:
     """Cross entropy of the weights, less their own entropy: 0 when they are met."""
-    logits = net.weigh(shape, batch.asked, batch.joints, batch.parents, ~batch.real)
+    logits = net.weigh(shape, batch.asked, batch.joints + drawn.linked_off, batch.parents, ~batch.real)
     target = batch.weights / batch.weights.sum(-1, keepdim=True).clamp(min=1e-6)
     own = torch.special.xlogy(target, target).sum(-1)
     loss: Tensor = (own - (target * logits.log_softmax(-1)).sum(-1)).mean()

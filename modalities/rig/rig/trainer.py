@@ -48,7 +48,7 @@ class TrainConfig:
     warmup: int = 300
     decay_from: float = 0.5
     ema: float = 0.999
-    off: float = 0.015
+    off: float = 0.025
     link: float = 0.3
     end: float = 0.3
     skin: float = 0.3
