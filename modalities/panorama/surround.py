@@ -11,6 +11,7 @@ from torch.nn.functional import pixel_shuffle
 from unreel.engine.state import Past
 from unreel.engine.types import Chunk
 from unreel.modalities.panorama.cube import FACES, NEIGHBOURS, pad_face
+from unreel.modalities.panorama.seams import blend
 
 PRESENT, BEFORE = 1.0, 0.5  # what the mask says of pixels of this window, and of the last frame of the one before
 
@@ -26,27 +27,35 @@ def around(chunk: Chunk, past: Mapping[int, Past], size: int, pad: int, fold: in
     Inside: the face's last frame of the window before, held. In the padding: what the neighbours show there, of this
     window where they are made, else of the window before.
     """
-    frames = chunk.frames
+    frames, near = chunk.frames, (chunk.region, *beside(chunk.region))
     faces = torch.zeros(frames, 6, 4, size, size)
     own = torch.zeros(frames, 4, size, size)
-    for other in past.values():
-        face = other.chunk.region
-        if other.chunk.given or face not in (chunk.region, *beside(chunk.region)):
+    inner = slice(pad, pad + size)
+    before: dict[str, Tensor] = {}
+    for other in sorted(past.values(), key=lambda one: one.chunk.index):
+        if other.chunk.given:
             continue
-        if other.chunk.start == chunk.start:
-            faces[:, FACES.index(face)] = _marked(other, slice(None), PRESENT, size, pad, fold)
+        if other.chunk.start == chunk.start and other.chunk.region in near:
+            picture = _canvas(other.clean, fold)[..., inner, inner]
+            faces[:, FACES.index(other.chunk.region)] = _marked(picture, PRESENT)
         elif other.chunk.start == chunk.start - frames:
-            last = _marked(other, slice(-1, None), BEFORE, size, pad, fold).expand(frames, -1, -1, -1)
-            if face == chunk.region:
-                own = last
-            elif not bool(faces[0, FACES.index(face), 3, 0, 0]):
-                faces[:, FACES.index(face)] = last
+            before[other.chunk.region] = _canvas(other.clean[-1:], fold)
+    for face in set(before).intersection(near):  # as it was shown: mended along its seams, or these would come back
+        last = _marked(blend(face, before, pad, "".join(before)), BEFORE).expand(frames, -1, -1, -1)
+        if face == chunk.region:
+            own = last
+        elif not bool(faces[0, FACES.index(face), 3, 0, 0]):
+            faces[:, FACES.index(face)] = last
     canvas = pad_face(faces, chunk.region, pad)
     canvas[..., pad : pad + size, pad : pad + size] = own
     return canvas
 
 
-def _marked(past: Past, frames: slice, mark: float, size: int, pad: int, fold: int) -> Tensor:
-    """The picture of a finished face without its padding, and its mark: (T, 4, S, S)."""
-    picture = pixel_shuffle(past.clean[frames], fold)[..., pad : pad + size, pad : pad + size].clamp(-1, 1)
-    return torch.cat((picture, torch.full_like(picture[:, :1], mark)), 1)
+def _canvas(clean_TCHW: Tensor, fold: int) -> Tensor:
+    """Finished states as canvases (T, 3, P, P)."""
+    return pixel_shuffle(clean_TCHW.float(), fold).clamp(-1, 1)
+
+
+def _marked(picture_T3SS: Tensor, mark: float) -> Tensor:
+    """A picture and its mark: (T, 4, S, S)."""
+    return torch.cat((picture_T3SS, torch.full_like(picture_T3SS[:, :1], mark)), 1)

@@ -59,7 +59,7 @@ def card(content: Mapping[str, Any], commit: str = "") -> dict[str, Any]:
         "description": "A world around a narrow view, a photo or nothing: six cube faces, window after window.",
         "licence": "Apache-2.0",
         "architecture": {"class": "panorama", **net},
-        "codec": {"class": "faces", **sizes},
+        "codec": {"class": "faces", **sizes, "yielding": True},
         "media": {"fps": FPS, "height": 2 * net["size"], "width": 4 * net["size"]},
         "plan": {"class": "cube", "frames": net["frames"], **sizes},
         "schedule": {"steps": 4, "commit": "extra"},
