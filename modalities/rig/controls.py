@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,26 +11,26 @@ import torch
 from unreel.engine.errors import UserError
 from unreel.modalities.rig.subject import POINTS, Subject, subject_of
 from unreel.modalities.skeleton.mesh import Mesh
-from unreel.modalities.skeleton.meshfile import load_mesh
 
 
 class MeshControl:
-    """A mesh file's path, a `Mesh`, a `Subject`, or what `check` made of one. Takes effect with the first joint."""
+    """A `Mesh`, a `Subject`, or what `check` made of one; no path, since controls may come from afar.
+
+    Takes effect with the first joint.
+    """
 
     def check(self, value: Any) -> dict[str, torch.Tensor]:
         """``surface`` (1024, 6): points and normals in the unit box; ``box`` (4,): its centre and size.
 
         Raises:
-            UserError: a file or mesh that nothing can be done with.
+            UserError: a mesh that nothing can be done with.
         """
         if isinstance(value, Mapping):
             return self._checked(value)
-        if isinstance(value, str | os.PathLike):
-            value = load_mesh(value)
         if isinstance(value, Mesh):
             value = subject_of(value)
         if not isinstance(value, Subject):
-            raise UserError(f"mesh takes a file, a Mesh or a Subject, got {type(value).__name__}")
+            raise UserError(f"mesh takes a Mesh (see load_mesh) or a Subject, got {type(value).__name__}")
         box = torch.tensor([*value.box.centre, value.box.size], dtype=torch.float64)
         return self._checked({"surface": torch.from_numpy(np.ascontiguousarray(value.surface)), "box": box})
 
