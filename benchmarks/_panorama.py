@@ -163,10 +163,15 @@ def ssim_where(faces: Tensor, real: Tensor, where: Tensor) -> float:
 
 
 def step_ratio(faces: Tensor, where: Tensor | None = None) -> float:
-    """The mean step across the cube's edges over the mean of the ``NEAR`` steps beside them that run the same way.
+    """The mean step across the cube's edges over the mean of the steps beside them: 1 is a seam that cannot be seen."""
+    across, beside = steps(faces, where)
+    return across / beside if beside else math.nan
+
+
+def steps(faces: Tensor, where: Tensor | None = None) -> tuple[float, float]:
+    """The mean step across the cube's edges, and that of the ``NEAR`` steps beside them that run the same way.
 
     Absolute differences of neighbouring pixels, averaged over colours; only between pixels that are both ``where``.
-    1 is a seam that cannot be seen.
     """
     mask = torch.ones_like(faces[:, :, :1]) if where is None else where[:, :, None].float()
     padded, known = pad_faces(faces, 1), pad_faces(mask.expand(len(faces), -1, -1, -1, -1), 1)
@@ -179,7 +184,7 @@ def step_ratio(faces: Tensor, where: Tensor | None = None) -> float:
             totals[index, 0] += (steps * weights)[..., part, :].sum()
             totals[index, 1] += weights[..., part, :].sum()
     (seam, seams), (inner, inners) = totals.tolist()
-    return (seam / seams) / (inner / inners) if seams and inner else math.nan
+    return (seam / seams if seams else math.nan), (inner / inners if inners else math.nan)
 
 
 def cell_ratio(faces: Tensor, where: Tensor, cell: int) -> float:

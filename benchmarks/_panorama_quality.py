@@ -140,7 +140,7 @@ def seams(model: Model, held_out: list[p.Sight], quick: bool = False) -> dict[st
     codec: Any = model.codec
     size, pad = codec.size, codec.pad
     bare = p.variant(model, surround=False)
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[tuple[float, float]]] = {}
     cells: dict[str, list[float]] = {}
     for number, (sight, camera) in enumerate(p.progress(photos, "seams")):
         view = p.view(sight, p.cameras([camera]))
@@ -157,12 +157,18 @@ def seams(model: Model, held_out: list[p.Sight], quick: bool = False) -> dict[st
             "truth": p.truth(sight, size),
         }
         for name, world in worlds.items():
-            found.setdefault(name, []).append(p.step_ratio(world, open_.expand(len(world), -1, -1, -1)))
+            found.setdefault(name, []).append(p.steps(world, open_.expand(len(world), -1, -1, -1)))
         for name in ("as shipped", "truth"):
             cells.setdefault(name, []).append(p.cell_ratio(worlds[name], open_, codec.fold))
     return {
         "worlds": len(photos),
-        "ratio": {name: p.outline(ratios) for name, ratios in found.items()},
+        "ratio": {
+            name: {
+                **p.outline([across / beside for across, beside in steps]),
+                "pooled": sum(across for across, _ in steps) / sum(beside for _, beside in steps),
+            }
+            for name, steps in found.items()
+        },
         "cell": codec.fold,
         "cells": {name: p.outline(ratios) for name, ratios in cells.items()},
     }

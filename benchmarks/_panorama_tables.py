@@ -60,7 +60,10 @@ def _average(rows: Sequence[dict[str, Any]], name: str, digits: int) -> str:
 
 
 def seams(found: dict[str, Any]) -> str:
-    body = [[name, f"{r['mean']:.2f}", f"{r['min']:.2f}-{r['max']:.2f}"] for name, r in found["ratio"].items()]
+    body = [
+        [name, f"{r['mean']:.2f}", f"{r['min']:.2f}-{r['max']:.2f}", f"{r['pooled']:.2f}"]
+        for name, r in found["ratio"].items()
+    ]
     shipped = found["ratio"]["as shipped"]["mean"]
     note = (
         f"Step across the 12 edges over the steps beside them, outside the view of {found['worlds']} photographs. "
@@ -70,7 +73,7 @@ def seams(found: dict[str, Any]) -> str:
         f"{found['cells']['truth']['mean']:.2f}. "
         f"{_tables.caption(found['setting'])}"
     )
-    return f"{_tables.markdown(('seams', 'mean', 'range'), body)}\n\n{note}"
+    return f"{_tables.markdown(('seams', 'mean', 'range', 'all steps pooled'), body)}\n\n{note}"
 
 
 def flicker(found: dict[str, Any]) -> str:
