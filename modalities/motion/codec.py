@@ -141,9 +141,11 @@ def _count(state: Mapping[str, Tensor]) -> int:
     return sum(name.startswith("tail.") for name in state)
 
 
-def save_codec(net: MotionCodecNet, path: Path) -> None:
-    """Write the network in float32, its sizes with it."""
+def save_codec(net: MotionCodecNet, path: Path, *, half: bool = False) -> None:
+    """Write the network and its sizes; its numbers in float16 if ``half`` (it computes in float32 all the same)."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    if half:
+        tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     save_file(tensors, path, metadata={"motion-codec": json.dumps(asdict(net.config))})
 
 

@@ -1,4 +1,4 @@
-"""From checkpoints to what is shipped: the codec (float32), the network (float16) and the model's card."""
+"""From checkpoints to what is shipped: codec and network in float16, and the model's card."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def export(run: Path, folder: Path, record: Mapping[str, Any], card_path: Path |
     """
     content = torch.load(run / NET, weights_only=True)
     folder.mkdir(parents=True, exist_ok=True)
-    save_codec(trained_codec(run / CODEC), folder / "motion-codec.safetensors")
+    save_codec(trained_codec(run / CODEC), folder / "motion-codec.safetensors", half=True)
     save_file({n: t.half().contiguous() for n, t in content["average"].items()}, folder / "motion.safetensors")
     spent = torch.load(run / CODEC, weights_only=True)
     path, fresh = card_path or folder / "model.yaml", card(content, spent, record)

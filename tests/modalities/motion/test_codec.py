@@ -83,6 +83,9 @@ def test_weights_and_sizes_come_back_from_a_file(tmp_path: Path):
     read = load_codec(tmp_path / "codec.safetensors")
     assert read.config == net.config
     assert all(torch.equal(a, b) for a, b in zip(read.state_dict().values(), net.state_dict().values(), strict=True))
+    save_codec(net, tmp_path / "half.safetensors", half=True)
+    assert load_codec(tmp_path / "half.safetensors").outward[0].weight.dtype == torch.float32
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.6 * (tmp_path / "codec.safetensors").stat().st_size
     assert MotionCodec(str(tmp_path / "codec.safetensors")).latent_shape(1, 9, 9) == (1, 3, 16)
 
 
