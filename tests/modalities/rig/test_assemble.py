@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 
 from tests.rigs import creature, rigged_creature, tiny_rig
 from unreel.engine.errors import UserError
@@ -53,6 +55,15 @@ def test_a_rig_is_the_whole_mesh_with_its_looks(model: Model, clean: Callable[[b
     assert np.allclose(back.mesh.positions, mesh.positions, atol=1e-6)
     assert [material["name"] for material in back.mesh.looks.materials] == ["hide", "hoof"]
     assert back.skeleton.names == rig.skeleton.names
+
+
+def test_trimesh_reads_the_same_mesh(model: Model) -> None:
+    mesh = creature()
+    scene = trimesh.load_scene(io.BytesIO(glb_bytes(assemble(model, mesh, made(model)))), file_type="glb")
+    found = scene.to_geometry()
+    assert len(found.faces) == len(mesh.faces)
+    assert np.allclose(found.bounds, mesh.bounds, atol=1e-6)
+    assert found.area == pytest.approx(trimesh.Trimesh(mesh.positions, mesh.faces).area, rel=1e-5)
 
 
 def test_a_vertex_follows_its_joint(model: Model) -> None:
