@@ -166,7 +166,7 @@ def test_gaze_takes_effect_at_the_next_window(model: Model) -> None:
     made(session, 2)
     session.send("camera", [180.0, 0.0])
     events = [e for e in made(session, 10) if e.replaces is None]
-    assert [e.chunk.region for e in events] == list("BLUD" + "BFRLUD")
+    assert [e.chunk.region for e in events] == list("BLUD" + "BRLUDF")
     assert events[4].applied[0].kind == "camera"
     assert all(not e.applied for e in (*events[:4], *events[5:]))
 
