@@ -153,6 +153,7 @@ def seams(model: Model, held_out: list[p.Sight], quick: bool = False) -> dict[st
             "later faces give way": told.cut(pad, blended=True, yielding=True),
             "without blending": told.cut(pad, blended=False),
             "without padding": untold.faces,
+            "without padding, blended evenly": untold.cut(pad, blended=True),
             "without both": untold.cut(pad, blended=False),
             "truth": p.truth(sight, size),
         }

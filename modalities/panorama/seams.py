@@ -36,7 +36,8 @@ class Strip(NamedTuple):
     pixels_TCHW: Tensor
 
 
-EVEN, YIELDING = 0.5, 0.05  # the owner's share at the seam itself
+EVEN = 0.5  # the owner's share at the seam itself
+YIELDING = 0.2  # the same, giving way: where seams of 7 training panoramas show least (0.05: 4 % more, 0.3: 3 % more)
 
 
 def share(pad: int, start: float = EVEN) -> Tensor:
