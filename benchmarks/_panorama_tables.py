@@ -86,7 +86,7 @@ def flicker(found: dict[str, Any]) -> str:
         "energy_late_over_early": "gradient energy, last window over first",
     }
     body = [
-        [label, f"{mean(v):.2f}", f"{min(v):.2f}-{max(v):.2f}"]
+        [label, f"{mean(v):.3f}", f"{min(v):.3f}-{max(v):.3f}"]
         for name, label in labels.items()
         if (v := [row[name] for row in rows])
     ]
