@@ -32,6 +32,7 @@ from unreel.modalities.panorama.memory import Memory
 FEATURES = 64  # sines and cosines per time
 SPREAD = 0.5  # standard deviation of the data, for the share that the noisy state gets
 CANDIDATES = 5
+HOLD_RECALLED = 0.2  # ``hold`` of impressions: they are too soft to be held for long
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class PanoramaConfig:
     heads: int = 4
     places: int = 9
     still: float = 0.04
-    hold: float = 0.2
+    hold: float = 0.6
     impressions: int = 0
 
     def __post_init__(self) -> None:
@@ -109,7 +110,7 @@ class PanoramaNet(nn.Module):
         heads: int = 4,
         places: int = 9,
         still: float = 0.04,
-        hold: float = 0.2,
+        hold: float = 0.6,
         impressions: int = 0,
     ) -> None:
         super().__init__()
@@ -158,11 +159,15 @@ class PanoramaNet(nn.Module):
 
     def forward(self, states_RTCHW: Tensor, times_R: Tensor, view: View, condition: Mapping[str, Tensor]) -> Tensor:
         with torch.no_grad():
+            around = condition["around"]
             if self.memory is not None:
                 told = (condition[name] for name in ("view", "around", "face", "place"))
                 pixels = unfold_pixels(states_RTCHW, self.config.fold)
                 condition = {**condition, "around": self.memory.recall(pixels, times_R, *told)}
             known = what_is_known(condition["view"].float(), condition["around"].float())
+            recalled_R = (condition["around"] != around).flatten(1).any(1)
+            left_R = recalled_R & (times_R >= HOLD_RECALLED)
+            known = known._replace(draft_RT1PP=known.draft_RT1PP * ~left_R[:, None, None, None, None])
         encoded = self.encode(states_RTCHW, times_R, condition, known)
         tokens = self.trunk(encoded.tokens_RLD, encoded.cond_RD, view)
         noisy = (times_R < 1).nonzero().flatten()
