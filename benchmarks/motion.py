@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 import unreel
 from unreel.benchmarks import _motion_parts as measured
-from unreel.benchmarks import _tables
+from unreel.benchmarks import _parts, _tables
 from unreel.engine.errors import UserError
 from unreel.engine.model import Model
 from unreel.modalities.motion.motion.data import Found, load_clips
@@ -70,33 +68,16 @@ def run(
     if found is not None and not found.held_out:
         raise UserError(f"no clip in {data} is held out: clips of 8 seconds or more give a fifth of theirs")
     given = Given(model or unreel.load(MODEL), found, quick)
-    results = _before(json) if parts and json is not None and json.exists() else {}
+    results = _parts.before(json) if parts and json is not None and json.exists() else {}
     for name in parts or PARTS:
         if name in REAL and found is None:
             results[name] = {"note": WITHOUT_DATA}
         else:
-            results[name] = {"setting": {**_tables.setting(), "quick": quick}, **_plain(PARTS[name](given))}
+            results[name] = {"setting": {**_tables.setting(), "quick": quick}, **_parts.plain(PARTS[name](given))}
         results["model"] = {"name": given.model.name, "training": given.model.card.training}
         if json is not None:
             write_json(json, results)
     return results
-
-
-def _before(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = jsonlib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} does not hold results to be completed: {error}") from None
-    return found
-
-
-def _plain(found: Any) -> Any:
-    """Numbers that are none become None, which JSON can hold."""
-    if isinstance(found, dict):
-        return {name: _plain(value) for name, value in found.items()}
-    if isinstance(found, list | tuple):
-        return [_plain(value) for value in found]
-    return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
 def _number(value: float | None, form: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean
@@ -16,6 +14,7 @@ from unreel.benchmarks import (
     _panorama_motion,
     _panorama_quality,
     _panorama_speed,
+    _parts,
     _plots,
     _tables,
 )
@@ -58,34 +57,17 @@ def run(
     if not held_out:
         raise UserError(f"none of the panoramas in {data} is held out: name some in {data}/held-out.txt")
     model = model or unreel.load(MODEL)
-    results = _before(json) if parts and json is not None and json.exists() else {}
+    results = _parts.before(json) if parts and json is not None and json.exists() else {}
     for name in parts or PARTS:
         if name == "quality" and not train:
             results[name] = {"note": WITHOUT_DATA}
         else:
             made = {"setting": {**_tables.setting(), "quick": quick}, "sights": [s.name for s in held_out]}
-            results[name] = {**made, **_plain(PARTS[name](model, train, held_out, quick))}
+            results[name] = {**made, **_parts.plain(PARTS[name](model, train, held_out, quick))}
         results["model"] = _described(model)
         if json is not None:
             write_json(json, results)
     return results
-
-
-def _before(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = jsonlib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} does not hold results to be completed: {error}") from None
-    return found
-
-
-def _plain(found: Any) -> Any:
-    """Numbers that are none become None, which JSON can hold."""
-    if isinstance(found, dict):
-        return {name: _plain(value) for name, value in found.items()}
-    if isinstance(found, list | tuple):
-        return [_plain(value) for value in found]
-    return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
 def _described(model: Model) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from safetensors.torch import save_file
 
+from unreel.engine.shipping import write_card, write_weights
 from unreel.modalities.motion.codec import save_codec
 from unreel.modalities.motion.motion.windows import SWITCH
 from unreel.modalities.motion.network import CodecConfig, MotionCodecNet
@@ -33,17 +32,11 @@ def export(run: Path, folder: Path, record: Mapping[str, Any], card_path: Path |
     decide. ``record`` says of the data: ``texts``, ``clips``, ``minutes_of_motion``, ``held_out``.
     """
     content = torch.load(run / NET, weights_only=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    write_weights(folder / "motion.safetensors", content["average"])
     save_codec(trained_codec(run / CODEC), folder / "motion-codec.safetensors", half=True)
-    save_file({n: t.half().contiguous() for n, t in content["average"].items()}, folder / "motion.safetensors")
-    spent = torch.load(run / CODEC, weights_only=True)
-    path, fresh = card_path or folder / "model.yaml", card(content, spent, record)
-    if path.exists():
-        old = yaml.safe_load(path.read_text(encoding="utf-8"))
-        fresh = {**old, **{name: fresh[name] for name in ("architecture", "conditions", "training")}}
-    path.write_text(yaml.safe_dump(fresh, sort_keys=False, width=110), encoding="utf-8")
-    for written in (path, folder / "motion.safetensors", folder / "motion-codec.safetensors"):
-        written.chmod(0o644)
+    (folder / "motion-codec.safetensors").chmod(0o644)
+    fresh = card(content, torch.load(run / CODEC, weights_only=True), record)
+    write_card(card_path or folder / "model.yaml", fresh, ("architecture", "conditions", "training"))
 
 
 def card(net: Mapping[str, Any], codec: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from safetensors.torch import save_file
 
+from unreel.engine.shipping import write_card, write_weights
 from unreel.modalities.panorama.cubemap import faces_from_erp
 from unreel.modalities.panorama.data import Panorama
 from unreel.modalities.panorama.memory import impression
@@ -31,22 +30,15 @@ def export(
     ``panoramas`` are remembered.
     """
     content = torch.load(checkpoint, weights_only=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.half().contiguous() for name, tensor in content["average"].items()}
+    tensors = dict(content["average"])
     if panoramas:
         content["net"]["impressions"] = len(panoramas)
         places = [content["places"].index(p.place) if p.place else len(content["places"]) for p in panoramas]
         tensors["memory.places_M"] = torch.tensor(places, dtype=torch.float16)
         pictures = torch.stack([p.picture_3HW.float() / 127.5 - 1 for p in panoramas])
-        tensors["memory.faces_M63ss"] = impression(faces_from_erp(pictures, content["net"]["size"])).half().contiguous()
-    save_file(tensors, folder / "panorama.safetensors")
-    path, fresh = card_path or folder / "model.yaml", card(content, commit)
-    if path.exists():
-        old = yaml.safe_load(path.read_text(encoding="utf-8"))
-        fresh = {**old, **{name: fresh[name] for name in ("architecture", "training")}}
-    path.write_text(yaml.safe_dump(fresh, sort_keys=False, width=110), encoding="utf-8")
-    for written in (folder / "panorama.safetensors", path):
-        written.chmod(0o644)
+        tensors["memory.faces_M63ss"] = impression(faces_from_erp(pictures, content["net"]["size"]))
+    write_weights(folder / "panorama.safetensors", tensors)
+    write_card(card_path or folder / "model.yaml", card(content, commit), ("architecture", "training"))
 
 
 def card(content: Mapping[str, Any], commit: str = "") -> dict[str, Any]:

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from safetensors.torch import save_file
-
+from unreel.engine.shipping import write_card, write_weights
 from unreel.modalities.rig.rig.trainer import read_checkpoint
 
 
@@ -22,16 +20,8 @@ def export(checkpoint: Path, folder: Path, card_path: Path | None = None, commit
         UserError: there is no checkpoint.
     """
     content = read_checkpoint(checkpoint)
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.half().contiguous() for name, tensor in content["average"].items()}
-    save_file(tensors, folder / "rig.safetensors")
-    path, fresh = card_path or folder / "model.yaml", card(content, commit)
-    if path.exists():
-        old = yaml.safe_load(path.read_text(encoding="utf-8"))
-        fresh = {**old, **{name: fresh[name] for name in ("architecture", "training")}}
-    path.write_text(yaml.safe_dump(fresh, sort_keys=False, width=110), encoding="utf-8")
-    for written in (folder / "rig.safetensors", path):
-        written.chmod(0o644)
+    write_weights(folder / "rig.safetensors", content["average"])
+    write_card(card_path or folder / "model.yaml", card(content, commit), ("architecture", "training"))
 
 
 def card(content: Mapping[str, Any], commit: str = "") -> dict[str, Any]:

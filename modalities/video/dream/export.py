@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from safetensors.torch import save_file
 
+from unreel.engine.shipping import write_card, write_weights
 from unreel.modalities.video.dream.collect import KEYS
 from unreel.modalities.video.dream.data import Shard, unbroken
 from unreel.modalities.video.dream.measure import player_mask
@@ -29,16 +29,9 @@ def export(checkpoint: Path, folder: Path, card_path: Path | None = None) -> Non
     what the checkpoint decides: architecture, codec, media and the training record.
     """
     content = torch.load(checkpoint, weights_only=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.half().contiguous() for name, tensor in content["average"].items()}
-    save_file(tensors, folder / "dream.safetensors")
-    path, fresh = card_path or folder / "model.yaml", card(content)
-    if path.exists():
-        old = yaml.safe_load(path.read_text(encoding="utf-8"))
-        fresh = {**old, **{name: fresh[name] for name in ("architecture", "codec", "media", "training")}}
-    path.write_text(yaml.safe_dump(fresh, sort_keys=False, width=110), encoding="utf-8")
-    for written in (folder / "dream.safetensors", path):
-        written.chmod(0o644)
+    write_weights(folder / "dream.safetensors", content["average"])
+    decided = ("architecture", "codec", "media", "training")
+    write_card(card_path or folder / "model.yaml", card(content), decided)
 
 
 def card(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unreel.engine.backbone.conv import ResBlock, fold_pixels, unfold_pixels
 from unreel.engine.backbone.dit import CausalDiT, grid_coords, time_features
 from unreel.engine.errors import UserError
 from unreel.engine.interfaces import View
@@ -70,34 +71,6 @@ class Encoded(NamedTuple):
     fine: Tensor
     coarse: Tensor
     cond_RD: Tensor
-
-
-class ResBlock(nn.Module):
-    """Two 3x3 convolutions, scaled and shifted between by the condition; begins as the identity."""
-
-    def __init__(self, width: int, cond: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.film = nn.Linear(cond, 2 * width)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
-
-    def forward(self, x_RCHW: Tensor, cond_RD: Tensor) -> Tensor:
-        scale, shift = self.film(cond_RD)[:, :, None, None].chunk(2, 1)
-        h = self.first(F.silu(x_RCHW)) * (1 + scale) + shift
-        out: Tensor = x_RCHW + self.second(F.silu(h))
-        return out
-
-
-def unfold_pixels(x_RTCHW: Tensor, fold: int) -> Tensor:
-    """Folded states (R, T, 3*f*f, H, W) to pixels (R, T, 3, P, P); channel order (colour, y, x)."""
-    return F.pixel_shuffle(x_RTCHW, fold)
-
-
-def fold_pixels(x_RT3PP: Tensor, fold: int) -> Tensor:
-    """Pixels to folded states: the inverse of `unfold_pixels`."""
-    return F.pixel_unshuffle(x_RT3PP, fold)
 
 
 def cut(whole: Tensor, corner: Corner, scale: int, like: Tensor) -> Tensor:

@@ -18,12 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unreel.engine.backbone.conv import fold_pixels, unfold_pixels
 from unreel.engine.weights import fill, read_tensors
 from unreel.modalities.media.frames import Frames
 from unreel.modalities.video.dream import forcing
 from unreel.modalities.video.dream.data import Windows, backdrop_of, load_shards
 from unreel.modalities.video.dream.measure import fish_mask, player_mask
-from unreel.modalities.video.dream.net import Corner, DreamNet, Encoded, cut, fold_pixels, unfold_pixels
+from unreel.modalities.video.dream.net import Corner, DreamNet, Encoded, cut
 from unreel.modalities.video.dream.peers import Peers
 
 

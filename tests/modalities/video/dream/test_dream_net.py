@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from unreel.engine.backbone.conv import fold_pixels, unfold_pixels
 from unreel.engine.context.view import SequenceView
 from unreel.engine.errors import UserError
 from unreel.modalities.video.codec import FoldCodec
-from unreel.modalities.video.dream.net import DreamNet, Shifts, fold_pixels, unfold_pixels
+from unreel.modalities.video.dream.net import DreamNet, Shifts
 
 TINY = {"size": 16, "base": 8, "mid": 8, "width": 24, "depth": 1, "heads": 1, "reach": 1}
 
