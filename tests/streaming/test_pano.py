@@ -96,11 +96,13 @@ def test_of_the_first_window_faces_appear_as_they_come_and_later_ones_change_tog
         look(page, 0, -90)
         assert pixel(page, 0.6, 0.6).max() < 40, "nothing is known below yet"
         wait(page, "Number(document.body.dataset.window) === 4")
-        shown = "(({ shown, filling }) => [shown.start, filling?.made.length])(document.getElementById('pano').player)"
+        at_once = """() => {
+            const { shown, filling } = document.getElementById('pano').player;
+            return [Number(document.body.dataset.window), shown.start, filling?.made.length];
+        }"""
         seen = set()
-        while int(data(page)["window"]) == 4:
-            start, count = page.evaluate(shown)
-            seen.add((start, count))
+        while (now := page.evaluate(at_once))[0] == 4:
+            seen.add(tuple(now[1:]))
             page.wait_for_timeout(40)
         assert {start for start, count in seen if count} == {0}, "the window before stays until the next is whole"
 
