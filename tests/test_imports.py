@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MAPPED = ("engine", "modalities", "streaming", "configs", "benchmarks")
-OPTIONAL = ("xformers", "diffusers", "transformers", "huggingface_hub", "procgen", "ray")
+OPTIONAL = ("xformers", "diffusers", "transformers", "huggingface_hub", "procgen", "ray", "gymnasium")
 
 # What the modules of a folder may import from `unreel`.
 ALLOWED = {
