@@ -126,6 +126,6 @@ def on_body(motion: Motion) -> Motion:
 
     The ground is where the lowest joint is in the lowest twentieth of the frames: a climber starts from it.
     """
-    made = retarget(motion, shaped(proportions(motion.skeleton))).motion
+    made = retarget(motion, shaped(proportions(motion.skeleton)))
     lowest = float(np.quantile(made.positions()[..., 1].min(1), 0.05)) - float(BODY.positions[:, 1].min())
     return replace(made, root=made.root - np.asarray([0.0, lowest, 0.0], np.float32))

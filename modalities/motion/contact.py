@@ -8,15 +8,17 @@ Root and all else stay as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
 from unreel.modalities.motion.features import Layout
 from unreel.modalities.motion.poses import Poses
+from unreel.modalities.skeleton.kinematics import local_turns
 from unreel.modalities.skeleton.motion import Motion
 from unreel.modalities.skeleton.names import roles
 from unreel.modalities.skeleton.rotations import Floats, between, from_axis_angle, multiply, rotate, unit
-from unreel.modalities.skeleton.skeleton import Skeleton, local_turns
+from unreel.modalities.skeleton.skeleton import Skeleton
 
 SURE = 0.5  # contacts from here on stand
 EASE = 0.5  # of what is missing to where a foot stands is made up for from frame to frame
@@ -77,6 +79,14 @@ class FootLock:
 
 def _carried(turns: Floats, skeleton: Skeleton, motion: Motion) -> Floats:
     """World turns; what hangs on a leg without being one of its joints (twist bones) goes with its parent."""
+    for joint in _hanging(skeleton):
+        turns[:, joint] = multiply(turns[:, skeleton.parents[joint]], motion.rotations[:, joint].astype(np.float64))
+    return turns
+
+
+@lru_cache(maxsize=64)
+def _hanging(skeleton: Skeleton) -> tuple[int, ...]:
+    """The joints on thighs and shins that are neither joints of a leg nor on a foot, parents first."""
     found: dict[str, set[int]] = {"thigh": set(), "shin": set(), "foot": set()}
     own: set[int] = set()
     for name, joint in roles(skeleton).items():
@@ -84,9 +94,7 @@ def _carried(turns: Floats, skeleton: Skeleton, motion: Motion) -> Floats:
         if kind in found:
             own.add(joint)
             found[kind] |= {int(below) for below in skeleton.subtree(joint)}
-    for joint in sorted((found["thigh"] | found["shin"]) - found["foot"] - own):
-        turns[:, joint] = multiply(turns[:, skeleton.parents[joint]], motion.rotations[:, joint].astype(np.float64))
-    return turns
+    return tuple(sorted((found["thigh"] | found["shin"]) - found["foot"] - own))
 
 
 def bent(leg_T33: Floats, target_T3: Floats) -> tuple[Floats, Floats]:

@@ -29,7 +29,7 @@ from unreel.modalities.skeleton.glb import write_glb
 from unreel.modalities.skeleton.motion import Motion
 from unreel.modalities.skeleton.raster import orbit
 from unreel.modalities.skeleton.render import Style, render
-from unreel.modalities.skeleton.retarget import retarget
+from unreel.modalities.skeleton.retarget import Retargeter
 from unreel.modalities.skeleton.rig import Rig
 
 FILMS = tuple(suffix for writer in WRITERS for suffix in writer.suffixes)
@@ -43,12 +43,17 @@ class Stage:
 
     def __init__(self, rig: Rig | None = None, contacts: bool = False) -> None:
         self.rig, self.lock = rig, FootLock() if contacts else None
+        self.carrier: Retargeter | None = None  # of the body that the last poses were of
 
     def motion(self, poses: Poses) -> Motion:
         """The motion of some poses on the rig, or on the body they are of."""
         if self.lock is not None:
             poses = self.lock.clean(poses)
-        return poses.motion if self.rig is None else retarget(poses.motion, self.rig.skeleton).motion
+        if self.rig is None:
+            return poses.motion
+        if self.carrier is None or self.carrier.source is not poses.skeleton:
+            self.carrier = Retargeter.of(poses.skeleton, self.rig.skeleton)
+        return self.carrier.apply(poses.motion)
 
 
 class MotionFile:

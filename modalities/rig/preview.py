@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from unreel.modalities.media.frames import Frames
+from unreel.modalities.skeleton.kinematics import forward
 from unreel.modalities.skeleton.raster import orbit
 from unreel.modalities.skeleton.render import Style, draw_bones, render, weight_colours
 from unreel.modalities.skeleton.rig import Rig
 from unreel.modalities.skeleton.rotations import Floats, from_axis_angle, multiply
-from unreel.modalities.skeleton.skeleton import Skeleton, forward
+from unreel.modalities.skeleton.skeleton import Skeleton
 
 SECONDS = 4.0  # of one turn
 SWAY = 14.0  # degrees, to either side

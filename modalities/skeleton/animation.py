@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from unreel.modalities.skeleton.document import Document
+from unreel.modalities.skeleton.kinematics import local_matrices
 from unreel.modalities.skeleton.rotations import Floats, slerp, unit
-from unreel.modalities.skeleton.skeleton import local_matrices
 
 PATHS = {"translation": 3, "rotation": 4, "scale": 3}
 LONGEST = 36_000  # frames of one clip

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from unreel.engine.errors import UserError
+from unreel.modalities.skeleton.kinematics import local_turns
 from unreel.modalities.skeleton.motion import Motion
 from unreel.modalities.skeleton.rotations import AXES, Floats, conjugate, from_euler, multiply, to_euler, unit
-from unreel.modalities.skeleton.skeleton import Skeleton, local_turns, unique_names
+from unreel.modalities.skeleton.skeleton import Skeleton, unique_names
 
 END = "_end"  # what the tip of a last bone is called
 

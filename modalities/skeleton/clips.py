@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unreel.engine.errors import UserError
+from unreel.modalities.skeleton.kinematics import forward
 from unreel.modalities.skeleton.rotations import Floats, continuous, from_matrix, unit
-from unreel.modalities.skeleton.skeleton import Skeleton, forward
+from unreel.modalities.skeleton.skeleton import Skeleton
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.engine.errors import UserError
+from unreel.modalities.skeleton.kinematics import local_matrices
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import local_matrices
 
 COMPONENTS = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}

@@ -11,9 +11,10 @@ import numpy as np
 
 from unreel.engine.errors import UserError
 from unreel.modalities.skeleton.clips import Clip
+from unreel.modalities.skeleton.kinematics import forward, local_turns, world_turns
 from unreel.modalities.skeleton.names import partners
 from unreel.modalities.skeleton.rotations import Floats, conjugate, continuous, multiply, rotate, slerp, unit
-from unreel.modalities.skeleton.skeleton import Skeleton, forward, local_turns, world_turns
+from unreel.modalities.skeleton.skeleton import Skeleton
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,9 @@ them.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 
@@ -72,15 +75,16 @@ def role(name: str) -> str | None:
     return f"{side} {found}".strip()
 
 
-def roles(skeleton: Skeleton) -> dict[str, int]:
-    """Role -> joint; of several the one with the commonest spelling has the role, then the one nearest the root."""
+@lru_cache(maxsize=256)
+def roles(skeleton: Skeleton) -> Mapping[str, int]:
+    """Role -> joint, read-only; of several the one spelled most commonly has it, then the one nearest the root."""
     found: dict[str, tuple[int, int]] = {}
     for joint, name in enumerate(skeleton.names):
         its = role(name)
         if its is not None:
             claim = (RANK.get(split_side(name)[0], 0), joint)
             found[its] = min(found.get(its, claim), claim)
-    return {its: joint for its, (_, joint) in found.items()}
+    return MappingProxyType({its: joint for its, (_, joint) in found.items()})
 
 
 def partner(name: str, names: set[str]) -> str | None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from unreel.engine.errors import UserError
+from unreel.modalities.skeleton.kinematics import Ints, local_turns
 from unreel.modalities.skeleton.motion import Motion
 from unreel.modalities.skeleton.names import role, roles
-from unreel.modalities.skeleton.rotations import Floats, between, conjugate, multiply, rotate
-from unreel.modalities.skeleton.skeleton import Skeleton, forward, local_turns
+from unreel.modalities.skeleton.rotations import IDENTITY, Floats, between, conjugate, multiply, rotate
+from unreel.modalities.skeleton.skeleton import Skeleton
 
 # The joint a bone points at, the first that is there.
 AIMS = {
@@ -33,54 +34,102 @@ UPRIGHT = ("head", "foot", "toes")  # without an aim of their own these keep to 
 
 
 @dataclass(frozen=True, eq=False)
-class Retargeted:
-    """The motion on the new skeleton, and how it got there. ``pairs``: target joint -> source joint, by name."""
+class Middle:
+    """A point of a skeleton that moves with it: between the thigh joints, else the hips, else the root.
 
-    motion: Motion
-    pairs: dict[str, str]
-    still: tuple[str, ...]  # joints of the target that nothing moves: they keep their rest pose
-    unused: tuple[str, ...]  # joints of the source that move nothing
-    scale: float  # target steps per source step
-
-
-def retarget(motion: Motion, target: Skeleton, names: Mapping[str, str] | None = None) -> Retargeted:
-    """The motion on another skeleton.
-
-    Joints with the same name belong together, then those with the same role in a body; ``names`` (target joint ->
-    source joint) goes before both. A bone turns so that it points where the source's bone points, however the rest
-    poses differ; a joint that is not in the source keeps its rest rotation. The middle of the thigh joints (or the
-    root) follows the source's, scaled by the length of the legs (or of the whole). Raises UserError when fewer than
-    two joints match.
+    It lies where the root does, plus ``ways`` (K, 3) turned as ``joints`` (K,) are in the world.
     """
-    source = motion.skeleton
-    pairs = match(source, target, names)
-    if len(pairs) < min(2, len(source)):
-        raise UserError(
-            f"no joints of the two skeletons belong together: {_some(source.names)} and {_some(target.names)}; "
-            "give a map from target to source names"
-        )
-    parts, theirs = _parts(source), _parts(target)
-    facing = _facing(source, target, parts, theirs)
-    turns, rest = motion.turns(), source.turns
-    away = multiply(turns, np.broadcast_to(conjugate(rest), turns.shape))  # world turn of each joint against its rest
-    away = _turned_by(away, facing)
-    aims = _aims(source, target, pairs, parts, theirs, facing)
-    world = _pose(target, pairs, away, aims)
-    local = local_turns(target.parents, world)
-    scale = _length(target, theirs) / _length(source, parts)
-    wanted = _wanted(motion, target, parts, theirs, facing, scale)
-    moved = np.tile(target.translations, (motion.frames, 1, 1)).astype(np.float64)
-    there = forward(target.parents, moved, local)[..., :3, 3]
-    root = moved[:, 0] + wanted - _middle(there, theirs)
-    result = Motion(target, motion.fps, root, local, motion.name, motion.notes)
-    used = set(pairs.values())
-    return Retargeted(
-        result,
-        {target.names[mine]: source.names[other] for mine, other in sorted(pairs.items())},
-        tuple(name for joint, name in enumerate(target.names) if joint not in pairs),
-        tuple(name for joint, name in enumerate(source.names) if joint not in used),
-        scale,
-    )
+
+    joints: Ints
+    ways: Floats
+
+    @classmethod
+    def of(cls, skeleton: Skeleton, parts: Mapping[str, int]) -> Middle:
+        """``parts`` are the roles of its joints."""
+        thighs = [parts[name] for name in ("left thigh", "right thigh") if name in parts]
+        ends = thighs if len(thighs) == 2 else [parts.get("hips", 0)]
+        ways: dict[int, Floats] = {}
+        for joint in ends:
+            while (above := int(skeleton.parents[joint])) >= 0:
+                ways[above] = ways.get(above, np.zeros(3)) + skeleton.translations[joint] / len(ends)
+                joint = above
+        return cls(np.asarray(list(ways), np.int64), np.asarray(list(ways.values())).reshape(-1, 3))
+
+    def away(self, turns: Floats) -> Floats:
+        """From the root to the point (..., 3), where joints are turned in the world by ``turns`` (..., J, 4)."""
+        return np.asarray(rotate(turns[..., self.joints, :], self.ways).sum(-2))
+
+
+@dataclass(frozen=True, eq=False)
+class Retargeter:
+    """How motions of one skeleton go to another, found once: `apply` does it to a motion, or to each part of a stream.
+
+    ``leads`` (J,) is for each joint of the target the source joint it turns with (the number of source joints: none),
+    ``holds`` (J, 4) what it is turned by before that; ``facing`` (4,) turns the source to where the target looks.
+    """
+
+    source: Skeleton
+    target: Skeleton
+    pairs: dict[str, str]  # target joint -> source joint, by name
+    scale: float  # target steps per source step
+    lift: float  # metres that the target's middle is higher at rest than the source's, scaled
+    facing: Floats
+    leads: Ints
+    holds: Floats
+    middles: tuple[Middle, Middle]  # of source and target
+
+    @classmethod
+    def of(cls, source: Skeleton, target: Skeleton, names: Mapping[str, str] | None = None) -> Retargeter:
+        """Match joints, directions and sizes.
+
+        Joints with the same name belong together, then those with the same role in a body; ``names`` (target joint ->
+        source joint) goes before both. A bone turns so that it points where the source's bone points, however the rest
+        poses differ; a joint that is not in the source keeps its rest rotation. The middle of the thigh joints (or the
+        root) follows the source's, scaled by the length of the legs (or of the whole). Raises UserError when fewer than
+        two joints match.
+        """
+        pairs = match(source, target, names)
+        if len(pairs) < min(2, len(source)):
+            raise UserError(
+                f"no joints of the two skeletons belong together: {_some(source.names)} and {_some(target.names)}; "
+                "give a map from target to source names"
+            )
+        parts, theirs = _parts(source), _parts(target)
+        facing = _facing(source, target, parts, theirs)
+        aims = _aims(source, target, pairs, parts, theirs, facing)
+        middles = Middle.of(source, parts), Middle.of(target, theirs)
+        scale = _length(target, theirs) / _length(source, parts)
+        high, mine = (_height(one, middle) for one, middle in zip((source, target), middles, strict=True))
+        by_name = {target.names[mine]: source.names[other] for mine, other in sorted(pairs.items())}
+        leads, holds = _holds(source, target, pairs, aims, facing)
+        return cls(source, target, by_name, scale, mine - scale * high, facing, leads, holds, middles)
+
+    @property
+    def still(self) -> tuple[str, ...]:
+        """Joints of the target that nothing moves: they keep their rest pose."""
+        return tuple(name for name in self.target.names if name not in self.pairs)
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Joints of the source that move nothing."""
+        used = set(self.pairs.values())
+        return tuple(name for name in self.source.names if name not in used)
+
+    def apply(self, motion: Motion) -> Motion:
+        """A motion of the source skeleton on the target."""
+        own, theirs = self.middles
+        turns = motion.turns().astype(np.float64)
+        free = np.tile([0.0, 0.0, 0.0, 1.0], (motion.frames, 1, 1))
+        leading = np.concatenate([turns, free], 1)[:, self.leads]
+        world = multiply(multiply(self.facing, leading), self.holds)
+        middle = rotate(self.facing, motion.root + own.away(turns)) * self.scale + (0, self.lift, 0)
+        local = local_turns(self.target.parents, world)
+        return Motion(self.target, motion.fps, middle - theirs.away(world), local, motion.name, motion.notes)
+
+
+def retarget(motion: Motion, target: Skeleton, names: Mapping[str, str] | None = None) -> Motion:
+    """One motion on another skeleton, as `Retargeter.of` says."""
+    return Retargeter.of(motion.skeleton, target, names).apply(motion)
 
 
 def match(source: Skeleton, target: Skeleton, names: Mapping[str, str] | None = None) -> dict[int, int]:
@@ -104,7 +153,7 @@ def match(source: Skeleton, target: Skeleton, names: Mapping[str, str] | None = 
 
 def _parts(skeleton: Skeleton) -> dict[str, int]:
     """Role -> joint, where the hips are what carries both legs and the trunk, whatever it is called."""
-    parts = roles(skeleton)
+    parts = dict(roles(skeleton))
     trunk = next((parts[role] for role in ("spine", "spine2", "chest", "neck", "head") if role in parts), None)
     if trunk is not None and {"left thigh", "right thigh"} <= set(parts):
         ways = []
@@ -132,12 +181,6 @@ def _facing(source: Skeleton, target: Skeleton, parts: dict[str, int], theirs: d
         return np.asarray([0.0, 0.0, 0.0, 1.0])
     yaw = np.round((across[1] - across[0]) / (np.pi / 2)) * (np.pi / 2)
     return np.asarray([0.0, np.sin(yaw / 2), 0.0, np.cos(yaw / 2)])
-
-
-def _turned_by(turns: Floats, facing: Floats) -> Floats:
-    """World turns (..., 4) as seen by somebody who is turned by ``facing``."""
-    whole = np.broadcast_to(facing, turns.shape)
-    return np.asarray(multiply(multiply(whole, turns), conjugate(whole)))
 
 
 def _aims(
@@ -168,28 +211,27 @@ def _aims(
     return aims
 
 
-def _pose(target: Skeleton, pairs: dict[int, int], away: Floats, aims: dict[int, Floats]) -> Floats:
-    """World rotations (T, J, 4) of the target; joints without an aim of their own take that of their parent."""
-    rest = target.turns
-    frames = len(away)
-    world: list[Floats] = []
-    aim: list[Floats] = []
+def _holds(
+    source: Skeleton, target: Skeleton, pairs: dict[int, int], aims: dict[int, Floats], facing: Floats
+) -> tuple[Ints, Floats]:
+    """``leads`` and ``holds`` of a `Retargeter`; joints without an aim of their own take that of their parent.
+
+    The world turn of a joint is that of its source joint against its rest, seen from where the target faces, after the
+    joint's own aim and rest turn. What is in no pair stays as it is on the joint above.
+    """
+    back, resting, rest = conjugate(facing), source.turns.astype(np.float64), target.turns.astype(np.float64)
+    leads, holds, aim = np.full(len(target), len(source)), np.zeros((len(target), 4)), np.zeros((len(target), 4))
     for joint, parent in enumerate(target.parents):
-        aim.append(aims.get(joint, aim[parent] if parent >= 0 else np.asarray([0, 0, 0, 1.0])))
+        aim[joint] = aims.get(joint, aim[parent] if parent >= 0 else np.asarray(IDENTITY))
         if joint in pairs:
-            still = multiply(aim[joint], rest[joint])
-            world.append(multiply(away[:, pairs[joint]], np.broadcast_to(still, (frames, 4))))
+            leads[joint] = pairs[joint]
+            still = multiply(back, multiply(aim[joint], rest[joint]))
+            holds[joint] = multiply(conjugate(resting[pairs[joint]]), still)
+        elif parent < 0:
+            holds[joint] = multiply(back, rest[joint])
         else:
-            local = np.broadcast_to(target.rotations[joint], (frames, 4))
-            world.append(local if parent < 0 else multiply(world[parent], local))
-    return np.stack(world, 1)
-
-
-def _middle(positions: Floats, parts: dict[str, int]) -> Floats:
-    """The point (..., 3) that is carried over: between the thigh joints, else the hips, else the root."""
-    if {"left thigh", "right thigh"} <= set(parts):
-        return np.asarray((positions[..., parts["left thigh"], :] + positions[..., parts["right thigh"], :]) / 2)
-    return np.asarray(positions[..., parts.get("hips", 0), :])
+            leads[joint], holds[joint] = leads[parent], multiply(holds[parent], target.rotations[joint])
+    return leads, holds
 
 
 def _length(skeleton: Skeleton, parts: dict[str, int]) -> float:
@@ -202,17 +244,13 @@ def _length(skeleton: Skeleton, parts: dict[str, int]) -> float:
     return max(float(np.mean(legs)) if legs else skeleton.size, 1e-6)
 
 
-def _wanted(
-    motion: Motion, target: Skeleton, parts: dict[str, int], theirs: dict[str, int], facing: Floats, scale: float
-) -> Floats:
-    """Where the target's middle is to be (T, 3): the source's, scaled, plus what the target stands higher at rest.
+def _height(skeleton: Skeleton, middle: Middle) -> float:
+    """How high the middle is over the ground at rest.
 
     The ground under a motion is the world's y = 0, wherever its rest pose floats (motion capture rests at its root).
     """
-    places = motion.positions().astype(np.float64)
-    source, own = (skeleton.positions.astype(np.float64) for skeleton in (motion.skeleton, target))
-    high, mine = _middle(source, parts)[1] - _ground(source), _middle(own, theirs)[1] - _ground(own)
-    return np.asarray(rotate(facing, _middle(places, parts)) * scale + (0, mine - scale * high, 0))
+    place = skeleton.positions[0] + middle.away(skeleton.turns)
+    return float(place[1]) - _ground(skeleton.positions.astype(np.float64))
 
 
 def _ground(positions: Floats) -> float:

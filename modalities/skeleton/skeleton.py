@@ -6,24 +6,12 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unreel.engine.errors import UserError
-from unreel.modalities.skeleton.rotations import (
-    Floats,
-    conjugate,
-    from_matrix,
-    library,
-    multiply,
-    nearest_rotation,
-    to_matrix,
-    unit,
-)
-
-Ints = NDArray[np.integer[Any]]
+from unreel.modalities.skeleton.kinematics import Ints, forward, world_turns
+from unreel.modalities.skeleton.rotations import Floats, from_matrix, nearest_rotation, unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,47 +229,3 @@ def unique_names(names: Iterable[str | None]) -> list[str]:
         taken.add(new)
         result.append(new)
     return result
-
-
-def local_matrices(translations: Any, rotations: Any, scales: Any = None) -> Any:
-    """Matrices (..., 4, 4) that scale, then rotate, then translate; arrays or tensors (..., 3), (..., 4), (..., 3)."""
-    lib = library(rotations)
-    turn = to_matrix(rotations)
-    if scales is not None:
-        turn = turn * scales[..., None, :]
-    shift = translations + lib.zeros_like(turn[..., 0])
-    upper = lib.concatenate([turn, shift[..., None]], -1)
-    last = lib.zeros_like(upper[..., :1, :])
-    last[..., 3] = 1
-    return lib.concatenate([upper, last], -2)
-
-
-def forward(parents: Ints, translations: Any, rotations: Any, scales: Any = None) -> Any:
-    """Forward kinematics: world matrices (..., J, 4, 4) of local poses, parents first.
-
-    ``translations`` (..., J, 3), ``rotations`` (..., J, 4) xyzw, ``scales`` (..., J, 3) or None; all arrays or all
-    tensors (with gradients); leading shapes broadcast.
-    """
-    local = local_matrices(translations, rotations, scales)
-    found: list[Any] = []
-    for joint, parent in enumerate(parents):
-        here = local[..., joint, :, :]
-        found.append(here if parent < 0 else found[parent] @ here)
-    return library(local).stack(found, -3)
-
-
-def world_turns(parents: Ints, rotations: Floats) -> Floats:
-    """World rotations (..., J, 4) of local ones."""
-    found: list[Floats] = []
-    for joint, parent in enumerate(parents):
-        local = rotations[..., joint, :]
-        found.append(local if parent < 0 else multiply(found[parent], local))
-    return np.stack(found, -2)
-
-
-def local_turns(parents: Ints, turns: Floats) -> Floats:
-    """Local rotations (..., J, 4) of world ones: the inverse."""
-    local = np.array(turns)
-    if len(parents) > 1:
-        local[..., 1:, :] = multiply(conjugate(turns[..., parents[1:], :]), turns[..., 1:, :])
-    return local

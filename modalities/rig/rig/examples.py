@@ -14,9 +14,9 @@ import numpy as np
 
 from unreel.modalities.rig.rig.bodies import Character, Skin
 from unreel.modalities.rig.subject import farthest_first
+from unreel.modalities.skeleton.kinematics import Ints, forward
 from unreel.modalities.skeleton.mesh import Box, box_of
 from unreel.modalities.skeleton.rotations import Floats, from_axis_angle, multiply, unit
-from unreel.modalities.skeleton.skeleton import Ints, forward
 from unreel.modalities.skeleton.skinning import skin, skin_matrices
 from unreel.modalities.skeleton.surface import Samples, sample_surface
 

@@ -55,7 +55,7 @@ def test_a_fish_is_no_body():
 
 
 def test_a_motion_comes_onto_the_body_and_its_ground():
-    tall = retarget(walk(1.0), grown(neck=1.5).scaled(2.0)).motion
+    tall = retarget(walk(1.0), grown(neck=1.5).scaled(2.0))
     made = on_body(tall)
     assert made.skeleton.names == BODY.names
     assert abs(np.quantile(made.positions()[..., 1].min(1), 0.05) - BODY.positions[:, 1].min()) < 1e-4

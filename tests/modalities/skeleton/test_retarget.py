@@ -6,7 +6,7 @@ import pytest
 from unreel.engine.errors import UserError
 from unreel.modalities.skeleton.motion import Motion
 from unreel.modalities.skeleton.names import partner, partners, role, roles
-from unreel.modalities.skeleton.retarget import match, retarget
+from unreel.modalities.skeleton.retarget import Retargeter, match, retarget
 from unreel.modalities.skeleton.rotations import from_axis_angle, multiply, to_matrix, unit
 from unreel.modalities.skeleton.skeleton import Skeleton
 
@@ -97,20 +97,22 @@ def test_the_same_skeleton_gets_the_same_motion() -> None:
     skeleton = person(MIXAMO, turned=True)
     motion = dance(skeleton)
     result = retarget(motion, skeleton)
-    assert np.allclose(result.motion.positions(), motion.positions(), atol=1e-5)
-    assert np.allclose(result.motion.globals(), motion.globals(), atol=1e-5)
-    assert (result.still, result.unused, result.scale) == ((), (), 1.0)
+    assert np.allclose(result.positions(), motion.positions(), atol=1e-5)
+    assert np.allclose(result.globals(), motion.globals(), atol=1e-5)
+    how = Retargeter.of(skeleton, skeleton)
+    assert (how.still, how.unused, how.scale) == ((), (), 1.0)
 
 
 def test_other_names_and_rest_rotations_change_nothing() -> None:
     motion = dance(person(CMU))
-    result = retarget(motion, person(MIXAMO, "mixamorig:", turned=True))
-    assert result.pairs["mixamorig:LeftUpLeg"] == "lfemur"
-    assert result.pairs["mixamorig:Hips"] == "root"
-    matched = [result.motion.skeleton.names.index(name) for name in result.pairs]
-    theirs = [motion.skeleton.names.index(name) for name in result.pairs.values()]
+    how = Retargeter.of(motion.skeleton, person(MIXAMO, "mixamorig:", turned=True))
+    result = how.apply(motion)
+    assert how.pairs["mixamorig:LeftUpLeg"] == "lfemur"
+    assert how.pairs["mixamorig:Hips"] == "root"
+    matched = [result.skeleton.names.index(name) for name in how.pairs]
+    theirs = [motion.skeleton.names.index(name) for name in how.pairs.values()]
     legs = [k for k, joint in enumerate(matched) if 6 <= joint <= 11]
-    mine, other = result.motion.positions()[:, matched], motion.positions()[:, theirs]
+    mine, other = result.positions()[:, matched], motion.positions()[:, theirs]
     assert np.allclose(mine[:, legs], other[:, legs], atol=1e-4)
 
 
@@ -120,7 +122,7 @@ def test_another_rest_pose_points_where_the_source_does() -> None:
     places[13] = [0.2, 1.1, 0]
     motion = dance(person(CMU))
     result = retarget(motion, person(MIXAMO, places=places))
-    assert np.allclose(way(result.motion, "LeftArm", "LeftForeArm"), way(motion, "lhumerus", "lradius"), atol=1e-4)
+    assert np.allclose(way(result, "LeftArm", "LeftForeArm"), way(motion, "lhumerus", "lradius"), atol=1e-4)
 
 
 def way(motion: Motion, start: str, stop: str) -> np.ndarray:
@@ -135,16 +137,17 @@ def test_feet_keep_to_the_ground_though_legs_rest_bent() -> None:
     motion = dance(person(CMU))
     result = retarget(motion, person(MIXAMO, places=places))
     for mine, other in (("LeftFoot", "lfoot"), ("Head", "head")):
-        turns = result.motion.turns()[:, result.motion.skeleton.index(mine)]
+        turns = result.turns()[:, result.skeleton.index(mine)]
         theirs = motion.turns()[:, motion.skeleton.index(other)]
         assert np.allclose(to_matrix(turns), to_matrix(theirs), atol=1e-5)
 
 
 def test_steps_are_scaled_to_the_legs_on_the_ground() -> None:
     motion = dance(person(CMU))
-    result = retarget(motion, person(MIXAMO, places=PLACES * 2))
-    assert result.scale == pytest.approx(2, abs=1e-5)
-    mine, theirs = result.motion.positions(), motion.positions()
+    how = Retargeter.of(motion.skeleton, person(MIXAMO, places=PLACES * 2))
+    result = how.apply(motion)
+    assert how.scale == pytest.approx(2, abs=1e-5)
+    mine, theirs = result.positions(), motion.positions()
     assert np.allclose(mine[:, 8], 2 * theirs[:, 8], atol=1e-4)
 
 
@@ -153,7 +156,7 @@ def test_a_skeleton_that_faces_elsewhere() -> None:
     motion = dance(person(CMU))
     result = retarget(motion, person(MIXAMO, places=turned))
     expected = motion.positions()[:, 8] @ np.asarray([[0, 0, -1], [0, 1, 0], [1, 0, 0]])
-    assert np.allclose(result.motion.positions()[:, 8], expected, atol=1e-4)
+    assert np.allclose(result.positions()[:, 8], expected, atol=1e-4)
 
 
 def test_what_is_not_mapped_is_told() -> None:
@@ -161,12 +164,28 @@ def test_what_is_not_mapped_is_told() -> None:
     world = np.tile(np.eye(4), (15, 1, 1))
     world[:, :3, 3] = places
     tail = Skeleton.from_globals([*MIXAMO.split(), "Tail"], np.append(PARENTS, 0), world)
-    result = retarget(dance(person(CMU)), tail)
-    assert "Tail" in result.still
-    assert "thorax" in result.unused
+    how = Retargeter.of(person(CMU), tail)
+    assert "Tail" in how.still
+    assert "thorax" in how.unused
     assert match(person(CMU), tail, {"Tail": "head"})[14] == 5
     with pytest.raises(UserError, match="no joint is called 'wing'"):
         retarget(dance(person(CMU)), tail, {"Tail": "wing"})
     odd = Skeleton.from_positions(["x", "y"], np.asarray([-1, 0]), np.asarray([[0, 0, 0], [0, 1, 0]]))
     with pytest.raises(UserError, match="belong together"):
         retarget(dance(person(CMU)), odd)
+
+
+def test_what_stays_in_the_motion_is_carried_part_by_part() -> None:
+    """A tail on the chest, a root above the hips that is in no pair, and parts of any length: all as in one piece."""
+    names = ["Armature", *MIXAMO.split(), "Tail"]
+    world = np.tile(np.eye(4), (16, 1, 1))
+    world[1:, :3, 3] = np.concatenate([PLACES, [[0, 1.3, -0.3]]])
+    world[:, :3, :3] = to_matrix(unit(RNG.normal(size=(16, 4))))
+    target = Skeleton.from_globals(names, np.asarray([-1, *(PARENTS + 1), 4]), world)
+    motion = dance(person(CMU))
+    how = Retargeter.of(motion.skeleton, target)
+    whole = how.apply(motion)
+    parts = [how.apply(motion.part(start, start + 4)) for start in range(0, 20, 4)]
+    assert np.allclose(np.concatenate([part.globals() for part in parts]), whole.globals(), atol=1e-5)
+    assert np.allclose(np.abs(np.sum(whole.rotations[:, [0, 15]] * target.rotations[[0, 15]], -1)), 1, atol=1e-6)
+    assert np.allclose(whole.positions()[:, 9], motion.positions()[:, 8], atol=1e-4), "feet step where they stepped"

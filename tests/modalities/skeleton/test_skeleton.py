@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from unreel.engine.errors import UserError
+from unreel.modalities.skeleton.kinematics import forward
 from unreel.modalities.skeleton.rotations import from_axis_angle, unit
-from unreel.modalities.skeleton.skeleton import Skeleton, forward, ordered, unique_names
+from unreel.modalities.skeleton.skeleton import Skeleton, ordered, unique_names
 
 RNG = np.random.default_rng(5)
 
