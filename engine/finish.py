@@ -23,7 +23,9 @@ def finish(session: Session, flight: Flight) -> list[Event]:
     if steered(session.plan):
         state.route = session.plan.after(past, state.route)
     began = time.perf_counter()
-    if hasattr(codec, "emit"):
+    if not session.settings.decode:
+        emissions = [Emission(flight.chunk, flight.state)]
+    elif hasattr(codec, "emit"):
         emissions, state.codec = codec.emit(flight.chunk, flight.state, flight.conditions, state.codec)
     else:
         payload, state.codec = codec.decode(flight.state, state.codec)

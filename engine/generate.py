@@ -140,6 +140,19 @@ def conclude(work: Work) -> list[Event]:
     return [event for flight in done for event in finish(session, flight)]
 
 
+def settle(session: Session) -> None:
+    """Commit what is pending at once, in a call of its own, so that forks made next share it."""
+    mode, state = session.schedule.commit, session.state
+    if not state.pending or mode is CommitMode.NEVER:
+        return
+    work = Work(session)
+    for branch in session.branches:
+        work.rows[branch] = [_clean_row(session, past, branch, mode) for past in state.pending]
+    compute(session.model, [work])
+    session.stats.computed(work)
+    commit(session, work)
+
+
 def commit(session: Session, work: Work) -> None:
     """Enter the pending chunks' keys and values of this call into the context (never from reuse)."""
     state = session.state

@@ -108,6 +108,7 @@ class Model:
         preset: str | None = None,
         prompt_switch: str | dict[str, Any] | None = None,
         rewind: int = 16,
+        decode: bool = True,
     ) -> Session:
         """Start a generation.
 
@@ -122,6 +123,7 @@ class Model:
             prompt_switch: ``recache``, ``swap`` or ``blend`` (see ``engine/prompt.py``).
             length: end after so many chunks (``start`` not counted); None is endless.
             rewind: how many chunks back ``Session.rewind`` can go.
+            decode: False leaves out the codec: events carry the clean latents of their chunk.
 
         Raises:
             UserError: an option this model cannot honour.
@@ -129,7 +131,7 @@ class Model:
         options = {
             "seed": seed, "steps": steps, "offset": offset, "commit": commit, "sampler": sampler,
             "guidance": guidance, "context": context, "reuse": reuse, "rewind": rewind,
-            "prompt_switch": prompt_switch,
+            "prompt_switch": prompt_switch, "decode": decode,
         }  # fmt: skip
         if preset is not None:
             options = {**options, **preset_of(self.card, preset, options)}

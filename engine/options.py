@@ -47,6 +47,7 @@ def settled(model: Model, options: Mapping[str, Any], length: int | None) -> Set
         rewind=wish.get("rewind", 16),
         storage=storage,
         budget_bytes=budget,
+        decode=wish.get("decode", True),
         options=dict(wish),
     )
 

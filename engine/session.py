@@ -185,6 +185,11 @@ class Session:
         """Bytes of kept keys and values over all branches."""
         return sum(context.bytes for context in self.state.contexts.values())
 
+    @property
+    def contexts(self) -> list[Context]:
+        """All contexts that live as long as this session: those at work, and those that it could go back to."""
+        return [context for state in (self.state, self.origin, *self._history) for context in state.contexts.values()]
+
     def _wanted(self, chunks: int | None, frames: int | None) -> int | None:
         if chunks is not None and frames is not None:
             raise UserError("give chunks or frames, not both")

@@ -21,6 +21,7 @@ class Settings:
     """``rewind`` chunks can be gone back to; ``storage`` is the form that contexts are kept in and
     ``budget_bytes`` the most they may hold, all branches together (None: no limit).
 
+    ``decode`` False makes the clean latents themselves the payload of events, for who decodes some of them later.
     ``options`` are the plain words all this was made from, for snapshots.
     """
 
@@ -36,6 +37,7 @@ class Settings:
     rewind: int = 16
     storage: Storage = Storage()
     budget_bytes: int | None = None
+    decode: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

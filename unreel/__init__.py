@@ -16,6 +16,7 @@ from unreel.engine.model import Model
 from unreel.engine.session import Session
 from unreel.engine.types import Chunk, CommitMode, Control, Event
 from unreel.export import export
+from unreel.forecaster import Forecaster
 from unreel.streaming.client import connect
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ __all__ = [
     "CommitMode",
     "Control",
     "Event",
+    "Forecaster",
     "Model",
     "Session",
     "UserError",

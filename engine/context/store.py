@@ -47,12 +47,15 @@ class Segment:
         return self.coords_NHA.dtype == torch.int16
 
     @property
+    def tensors(self) -> list[Tensor]:
+        """Those that live as long as this segment."""
+        coords = self.coords_NHA if self.picked else None
+        held = (self.k_NHD, self.v_NHD, coords, self.queries_MHD, self.k_scale, self.v_scale)
+        return [tensor for tensor in held if tensor is not None]
+
+    @property
     def bytes(self) -> int:
-        """Of all tensors that live as long as this segment."""
-        total = self.k_NHD.nbytes + self.v_NHD.nbytes + (self.coords_NHA.nbytes if self.picked else 0)
-        for held in (self.queries_MHD, self.k_scale, self.v_scale):
-            total += 0 if held is None else held.nbytes
-        return total
+        return sum(tensor.nbytes for tensor in self.tensors)
 
     def keys(self, dtype: torch.dtype | None = None) -> Tensor:
         return unpack(self.k_NHD, self.k_scale, dtype)
@@ -116,8 +119,9 @@ class Context:
         return cls(policy, rope, groups, 0, storage or Storage(), budget)
 
     def fork(self, with_rotated: bool = True) -> Context:
-        """An independent context that shares every tensor; rotated copies only ``with_rotated``."""
-        rotated = dict(self._rotated) if with_rotated else {}
+        """An independent context that shares every tensor; ``with_rotated`` those as well that are rotated later, by
+        whichever needs them first, until one of the two commits."""
+        rotated = self._rotated if with_rotated else {}
         return replace(self, layers=list(self.layers), _rotated=rotated, _angles={})
 
     def commit(self, chunk: Chunk, kv: KV, coords_LA: Tensor, queries: Sequence[Tensor] | None = None) -> None:
@@ -127,8 +131,7 @@ class Context:
             UserError: the budget does not hold one chunk.
         """
         coords = coords_LA[:, None, :]
-        self._rotated.clear()
-        self._angles.clear()
+        self._rotated, self._angles = {}, {}
         for layer, (k, v) in enumerate(kv):
             q = None if queries is None or not self.policy.queries else queries[layer]
             self.layers[layer] = tuple(self._grown(group, chunk, k, v, coords, q) for group in self.layers[layer])
@@ -152,8 +155,7 @@ class Context:
         """Forget everything of these chunks."""
         if not chunks & self.chunks:
             return
-        self._rotated.clear()
-        self._angles.clear()
+        self._rotated, self._angles = {}, {}
         for layer, groups in enumerate(self.layers):
             kept = ((g.heads, tuple(s for s in g.segments if s.chunk.index not in chunks)) for g in groups)
             self.layers[layer] = tuple(HeadGroup(*group) for group in kept)
@@ -201,8 +203,13 @@ class Context:
     @property
     def bytes(self) -> int:
         """Bytes of all that is held between two steps, rotated copies included."""
-        held = sum(s.bytes for groups in self.layers for g in groups for s in g.segments)
-        return held + sum(t.numel() * t.element_size() for pair in self._rotated.values() for t in pair)
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that is held between two steps, rotated copies included."""
+        held = [t for groups in self.layers for g in groups for s in g.segments for t in s.tensors]
+        return held + [t for pair in self._rotated.values() for t in pair]
 
     @property
     def chunks(self) -> set[int]:

@@ -207,3 +207,10 @@ def test_a_rewind_by_control_is_told_with_the_next_chunk(fake: Model) -> None:
     event = next(session.stream(chunks=1))
     assert event.chunk.index == 2
     assert [c.id for c in event.applied] == [sent]
+
+
+def test_a_session_that_does_not_decode_emits_latents(fake: Model) -> None:
+    session = fake.session(seed=1, decode=False)
+    latents = torch.cat([event.payload for event in session.stream(chunks=2)])
+    plain = frames(fake.session(seed=1).stream(chunks=2))
+    assert torch.equal(torch.as_tensor(fake.codec.decode(latents, {})[0]), plain)

@@ -68,6 +68,14 @@ def test_rotated_keys_are_made_once_per_commit() -> None:
     assert context.rotated(0, 0)[0].shape[0] == before.shape[0] + 3
 
 
+def test_forks_share_what_either_rotates_until_one_commits() -> None:
+    context = filled(Full(), 3)
+    fork = context.fork()
+    assert fork.rotated(0, 0)[0] is context.rotated(0, 0)[0]
+    fork.commit(chunk(3), kv(1.0), COORDS)
+    assert fork.rotated(0, 0)[0].shape[0] > context.rotated(0, 0)[0].shape[0]
+
+
 @pytest.mark.parametrize("sizes", [(-1, 2), (0, 0)])
 def test_impossible_windows_are_refused(sizes: tuple[int, int]) -> None:
     with pytest.raises(UserError):
