@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Stre
 from fastapi.staticfiles import StaticFiles
 from starlette.background import BackgroundTask
 
-from unreel.streaming import uploads, videos
+from unreel.streaming import meshes, uploads, videos
 from unreel.streaming.access import has_token, origin_fault
 from unreel.streaming.protocol import VERSION
 from unreel.streaming.shell import serve_socket, watch_film
@@ -27,8 +27,11 @@ OPEN = (
     "/healthz",
     "/favicon.ico",
 )  # and the page's own files: they hold no secrets, and the page asks for the token
+UPLOADS = ("/v1/views", "/v1/meshes")
+KINDS = {".mp4": "video/mp4", ".glb": "model/gltf-binary"}  # of recordings
+# blob: in connect-src: textures inside a GLB are read by the page through an address it made itself
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' ws: wss:",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' blob: ws: wss:",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -50,8 +53,9 @@ def create_app(site: Site) -> FastAPI:
     async def stream(socket: WebSocket) -> None:
         await serve_socket(socket, site)
 
-    app.include_router(videos.router(site.jobs, lambda id: film(site, id, f"{id}.mp4")))
+    app.include_router(videos.router(site.jobs, lambda id: film(site, id, id)))
     app.include_router(uploads.router(site.hub.views, site.models, site.config.view_bytes))
+    app.include_router(meshes.router(site.hub.views, site.models, site.config.view_bytes))
     _guard(app, site)
     _machines(app, site)
     _films(app, site)
@@ -69,7 +73,7 @@ def _guard(app: FastAPI, site: Site) -> None:
         public = request.url.path in OPEN or request.url.path.startswith("/web/")
         if not public and not has_token(site.config, request.headers, request.url.query):
             return _refuse(401, "wrong or missing token")
-        most = site.config.view_bytes if request.url.path == "/v1/views" else 1_000_000
+        most = site.config.view_bytes if request.url.path in UPLOADS else 1_000_000
         if int(request.headers.get("content-length") or 0) > most:
             return _refuse(413, f"a request to {request.url.path[:64]} has at most {most / 1e6:g} MB")
         response = await call_next(request)
@@ -108,12 +112,12 @@ def _machines(app: FastAPI, site: Site) -> None:
 def _films(app: FastAPI, site: Site) -> None:
     """Recordings and live films."""
 
-    @app.get("/v1/sessions/{id}/recording.mp4")
-    def recording(id: str, key: str = "") -> Response:  # in a thread: it may copy a long film
+    @app.get("/v1/sessions/{id}/recording{suffix}")
+    def recording(id: str, suffix: str, key: str = "") -> Response:  # in a thread: it may copy a long film
         right = site.hub.recording_key(id)
-        if right is None or not hmac.compare_digest(right.encode(), key.encode()):
+        if suffix not in KINDS or right is None or not hmac.compare_digest(right.encode(), key.encode()):
             raise HTTPException(404, "no recording with this session and key")
-        return film(site, id, f"unreel-{id[:6]}.mp4")
+        return film(site, id, f"unreel-{id[:6]}")
 
     @app.get("/v1/watch/{token}.mp4")
     async def player(token: str) -> Response:
@@ -123,15 +127,20 @@ def _films(app: FastAPI, site: Site) -> None:
 
 
 def film(site: Site, id: str, name: str) -> Response:
-    """A recording: the finished file, or a copy of what a running session has so far."""
+    """A recording: the finished file, or a copy of what a running session has so far. ``name`` is without a suffix."""
+    made = site.recordings.films.get(id)
+    if made is None:
+        raise HTTPException(404, "nothing has been recorded yet")
+    suffix = made.path.suffix
     if site.recordings.ready(id):
-        return FileResponse(site.recordings.films[id].path, media_type="video/mp4", filename=name)
-    handle, copy = tempfile.mkstemp(suffix=".mp4")
+        return FileResponse(made.path, media_type=KINDS[suffix], filename=name + suffix)
+    handle, copy = tempfile.mkstemp(suffix=suffix)
     os.close(handle)
     if not site.recordings.copy_part(id, Path(copy)):
         os.unlink(copy)
         raise HTTPException(404, "nothing has been recorded yet")
-    return FileResponse(copy, media_type="video/mp4", filename=name, background=BackgroundTask(os.unlink, copy))
+    done = BackgroundTask(os.unlink, copy)
+    return FileResponse(copy, media_type=KINDS[suffix], filename=name + suffix, background=done)
 
 
 def _pages(app: FastAPI) -> None:

@@ -16,7 +16,7 @@ from unreel.streaming.protocol import Media, Timing
 class Start:
     """A session that is wanted. ``options`` go to ``Model.session``; ``period`` 0 is not paced.
 
-    ``controls`` are (kind, value) in force from the first chunk on.
+    ``controls`` are (kind, value) in force from the first chunk on; ``shape`` is the mesh or rig it is about.
     """
 
     options: dict[str, Any]
@@ -24,6 +24,7 @@ class Start:
     record: bool
     prompt: str | None = None
     controls: tuple[tuple[str, Any], ...] = ()
+    shape: Any = None
 
 
 class Backend(Protocol):
@@ -59,7 +60,7 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Which part of its window a chunk is, where windows come in parts; all None where they do not."""
+    """What else is said of a chunk: which part of its window it is, where windows come in parts; where a body is."""
 
     start: int | None = None
     region: str | None = None
@@ -68,6 +69,7 @@ class Part:
     final: bool | None = None
     camera: tuple[float, ...] | None = None
     upcoming: str | None = None
+    here: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,7 @@ def connect(
     Args:
         url: ``ws://host:port``.
         token: the server's, where it wants one.
-        format: ``rgb`` (exact), ``h264``, ``jpeg`` or ``fmp4``.
+        format: ``rgb`` (exact), ``h264``, ``jpeg`` or ``fmp4``; of rigs and motions ``rows``, too.
         configure: fields of the protocol's ``configure`` (or ``watch``): model, seed, steps, actions, pace, window...
 
     Raises:

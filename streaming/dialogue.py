@@ -9,6 +9,7 @@ from typing import Any
 import av
 import numpy as np
 from av.codec.context import Flags
+from numpy.typing import NDArray
 from PIL import Image
 
 from unreel.engine.errors import UserError
@@ -20,6 +21,7 @@ from unreel.streaming import protocol as p
 class LiveChunk:
     """``frames`` uint8 (T, H, W, 3), decoded; ``data`` as it came (``fmp4`` is not decoded: ``frames`` is empty).
 
+    ``rows`` float32 (T, W) is what comes instead of pictures in that format: poses or joints.
     In ``rgb`` or ``jpeg`` a panorama comes face by face: ``header`` has ``region`` and ``rect``.
     """
 
@@ -28,6 +30,7 @@ class LiveChunk:
     frames: Frames
     data: bytes
     header: p.Chunk
+    rows: NDArray[np.float32] | None = None
 
     @property
     def applied(self) -> list[str]:
@@ -42,7 +45,7 @@ class Dialogue:
         self.hello: p.Configure | p.Watch | p.Resume = hello
         self.configured: p.Configured | None = None
         self.media: p.Media | None = None
-        self.init = b""
+        self.init = b""  # the binary that came with ``media``: an init segment, or a GLB
         self.controls: list[p.ControlStatus] = []  # what became of controls, newest last
         self.stats: p.Stats | None = None
         self.forked: p.Forked | None = None
@@ -109,7 +112,10 @@ class Dialogue:
         if not isinstance(message, p.Chunk):
             raise UserError("the server sent bytes that belong to no message")
         self.last_seq = message.seq
-        return LiveChunk(message.seq, message.chunk, self._decode(message, data), data, message)
+        rows = None
+        if message.format == "rows":
+            rows = np.frombuffer(data, "<f4").reshape(message.frames, -1).astype(np.float32)
+        return LiveChunk(message.seq, message.chunk, self._decode(message, data), data, message, rows)
 
     def _decode(self, header: p.Chunk, data: bytes) -> Frames:
         media = self.media

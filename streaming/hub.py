@@ -23,11 +23,12 @@ from unreel.streaming.backend import (
 )
 from unreel.streaming.config import ServerConfig
 from unreel.streaming.connection import Connection
-from unreel.streaming.media.base import FORMATS
 from unreel.streaming.metrics import Metrics
+from unreel.streaming.present import Manner, manner
 from unreel.streaming.room import Room
 from unreel.streaming.viewer import Viewer
 from unreel.streaming.views import Views
+from unreel.streaming.wishes import first_controls, options_of, shape_of
 
 KEYS = 4096  # sessions that are over whose recordings can still be asked for
 
@@ -84,17 +85,16 @@ class Hub:
         if name not in self.backends:
             connection.fail("unknown_model", f"models here: {', '.join(self.backends)}; got {name}", close=True)
             return
-        format = next((f for f in wish.formats if f in FORMATS), None)
-        if format is None:
-            connection.fail("bad_request", f"formats here: {', '.join(FORMATS)}", close=True)
-            return
         info = self.infos[name]
+        if not self._sends(connection, manner(info.modality), wish):
+            return
         if wish.preset is not None and wish.preset not in info.presets:
             known = ", ".join(info.presets) or "none"
             connection.fail("bad_request", f"presets of {name}: {known}; got {wish.preset}", close=True)
             return
         try:
-            controls = self.controls(name, wish.place, wish.view)
+            controls = first_controls(info, self.views, wish.place, wish.view)
+            shape = shape_of(info, self.views, wish.mesh)
         except UserError as error:
             connection.fail("bad_request", str(error), close=True)
             return
@@ -102,26 +102,23 @@ class Hub:
         room.record = wish.record and self.config.record
         connection.room, connection.wish = room, wish
         period = info.frames_per_chunk / info.fps if wish.pace == "realtime" else 0.0
-        self.backends[name].open(room.id, Start(_options(wish), period, room.record, wish.prompt, controls))
+        start = Start(options_of(wish), period, room.record, wish.prompt, controls, shape)
+        self.backends[name].open(room.id, start)
 
-    def controls(self, model: str, place: str | None, view: str | None) -> tuple[tuple[str, Any], ...]:
-        """What a new session is sent first.
-
-        Raises:
-            UserError: something this model is not sent, or a view that is not there.
-        """
-        wishes = {"place": place, "view": view}
-        wanted = [kind for kind, value in wishes.items() if value is not None]
-        for kind in wanted:
-            if kind not in self.infos[model].controls:
-                raise UserError(f"{model} takes no {kind}")
-        return tuple((kind, self.views.get(view, model) if kind == "view" else wishes[kind]) for kind in wanted)
+    def _sends(self, connection: Connection, kind: Manner, wish: p.Configure | p.Resume | p.Watch) -> bool:
+        """Whether there is a format for this client; it is told where there is none."""
+        if any(format in kind.formats for format in wish.formats):
+            return True
+        connection.fail("bad_request", f"formats here: {', '.join(kind.formats)}", close=True)
+        return False
 
     def resume(self, connection: Connection, wish: p.Resume, now: float) -> None:
         room = self.rooms.get(wish.session)
         known = room.key if room is not None else "no such session"
         if not hmac.compare_digest(known.encode(), wish.key.encode()) or room is None or not room.began:
             connection.fail("unknown_session", "no session with this name and key (it may be over)", close=True)
+            return
+        if not self._sends(connection, room.manner, wish):
             return
         for other in [c for c in self.connections if c.viewer is not None and c.viewer is room.owner]:
             self.leave(other, now)
@@ -134,12 +131,16 @@ class Hub:
             connection.fail("unknown_session", "no session with this watch token (it may be over)", close=True)
         elif len(room.viewers) >= self.config.viewers:
             connection.fail("full", f"the session has {len(room.viewers)} viewers", close=True, retry_after_s=5.0)
-        else:
+        elif self._sends(connection, room.manner, wish):
             self._seat(connection, room, wish, now, owner=False)
 
     def control(self, room: Room, message: p.Control) -> None:
         room.backend.touch(room.id)
         if message.kind == "fork":
+            if not room.manner.forks:
+                reason = f"{room.model.name} has no forks: start another session"
+                room.receipt(Receipt(room.id, message.id, "fork", "rejected", reason=reason))
+                return
             if sum(other.parent == room.id for other in self.rooms.values()) >= self.config.forks:
                 reason = f"{self.config.forks} forks of this session are alive"
                 room.receipt(Receipt(room.id, message.id, "fork", "rejected", reason=reason))
@@ -149,7 +150,7 @@ class Hub:
             self.forks[fork.id] = (room, message.id)
             room.backend.fork(room.id, message.id, fork.id, fork.record)
             return
-        value: Any = message.value
+        value: Any = message.value.model_dump() if isinstance(message.value, p.Curve) else message.value
         if message.kind == "view":
             try:
                 value = self.views.get(value, room.model.name)
@@ -275,7 +276,7 @@ class Hub:
 
     def _seat(self, connection: Connection, room: Room, wish: Any, now: float, *, owner: bool) -> None:
         config = self.config
-        format = next(f for f in wish.formats if f in FORMATS)
+        format = next(f for f in wish.formats if f in room.manner.formats)
         window, lag, _ = room.manner.flow(format, min(wish.window, config.window), config.lag, config.ring)
         viewer = Viewer(connection.out, format, window, config.window_bytes, lag, now)
         connection.room, connection.viewer = room, viewer
@@ -291,13 +292,7 @@ class Hub:
                 window=window,
                 resume_s=config.resume_s,
                 paused=room.paused,
-                recording=f"/v1/sessions/{room.id}/recording.mp4" if owner and room.record else None,
+                recording=f"/v1/sessions/{room.id}/recording{room.manner.suffix}" if owner and room.record else None,
             )  # fmt: skip
         )
         room.join(viewer, getattr(wish, "last_seq", None), now)
-
-
-def _options(wish: p.Configure) -> dict[str, Any]:
-    """What ``Model.session`` is given, the preset's name included."""
-    options = {"seed": wish.seed, "steps": wish.steps, "start": wish.start, "actions": wish.actions}
-    return {**{k: v for k, v in options.items() if v is not None}, "preset": wish.preset}

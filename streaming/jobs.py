@@ -15,6 +15,7 @@ from unreel.streaming.config import ServerConfig
 from unreel.streaming.hub import Hub
 from unreel.streaming.present import manner
 from unreel.streaming.recording import Recordings
+from unreel.streaming.wishes import first_controls, shape_of
 
 AHEAD = 8  # chunks that may be made before the last one is encoded
 
@@ -58,7 +59,7 @@ class Jobs:
         self, model: str | None, prompt: str, seconds: float, size: str | None, options: dict[str, Any],
         first: Mapping[str, str | None] | None = None,
     ) -> Job:  # fmt: skip
-        """Queue a film; ``first`` are the place and the view it begins with.
+        """Queue a film; ``first`` are the place, the view and the mesh it begins with.
 
         Raises:
             UserError: something this model cannot do.
@@ -77,10 +78,11 @@ class Jobs:
             raise UserError(f"{name} makes {own}, got size {size[:32]!r}")
         chunks = max(1, round(seconds * info.fps / info.frames_per_chunk))
         text = prompt.strip()
-        asked = {"place": None, "view": None, **(first or {})}
+        asked = {"place": None, "view": None, "mesh": None, **(first or {})}
         if text and "place" in info.controls and "prompt" not in info.controls:
             asked, text = {**asked, "place": text}, ""
-        controls = self.hub.controls(name, **asked)
+        controls = first_controls(info, self.hub.views, asked["place"], asked["view"])
+        shape = shape_of(info, self.hub.views, asked["mesh"])
         wishes = {**options, "length": chunks * manner(info.modality).chunks, "preset": options.get("preset")}
         if text and "prompt" not in info.controls:
             parse_actions(text, info.actions) if info.actions else _no_prompt(name)
@@ -89,7 +91,7 @@ class Jobs:
         self.jobs[job.id] = job
         self._trim()
         self.hub.listeners[job.id] = self._notice
-        start = Start(wishes, 0.0, True, text if text and "prompt" in info.controls else None, controls)
+        start = Start(wishes, 0.0, True, text if text and "prompt" in info.controls else None, controls, shape)
         self.hub.backends[name].open(job.id, start)
         return job
 

@@ -1,4 +1,4 @@
-"""Recordings: one MP4 per session, written by a thread of its own, readable while it grows.
+"""Recordings: one MP4 (or GLB) per session, written by a thread of its own, readable while it grows.
 
 A file is named after its session's random id, inside a folder of the server's own: nothing a client sends is ever
 part of a path. While a session runs, ``part`` copies what is complete so far; afterwards the file has its index
@@ -16,16 +16,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from unreel.modalities.media.export import open_exporter
-from unreel.modalities.media.frames import Frames
 from unreel.modalities.media.spherical import write_spherical
 from unreel.modalities.media.writer import FrameWriter
+from unreel.streaming.glb import GlbRecording
 
 log = logging.getLogger("unreel.streaming")
 WAITING = 64  # chunks
 
-Open = Callable[[Path, float], FrameWriter]
+Writer = FrameWriter | GlbRecording
+Open = Callable[[Path, float], Writer]
 
 
 @dataclass
@@ -33,7 +35,7 @@ class Film:
     """One recording. ``complete`` bytes of the growing file are whole; ``done`` once it has its final form."""
 
     path: Path
-    writer: FrameWriter | None = None
+    writer: Writer | None = None
     complete: int = 0
     frames: int = 0
     failed: bool = False
@@ -72,9 +74,12 @@ class Recordings:
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def write(self, id: str, frames_THWC: Frames, fps: float, open: Open = open_exporter) -> None:
-        """Append a chunk; blocks while the disk is too slow. ``open`` makes the writer of a new film."""
-        self._queue.put(lambda: self._write(id, frames_THWC, fps, open))
+    def write(self, id: str, frames: Any, fps: float, open: Open = open_exporter, suffix: str = ".mp4") -> None:
+        """Append a chunk, as its writer takes it; blocks while the disk is too slow.
+
+        ``open`` makes the writer of a new film, ``suffix`` is that of its file.
+        """
+        self._queue.put(lambda: self._write(id, frames, fps, open, suffix))
 
     def finish(self, id: str, then: Callable[[], None] = lambda: None) -> None:
         """No more chunks come: give the file its final form, then call ``then`` (on the scribe's thread)."""
@@ -92,16 +97,19 @@ class Recordings:
         return id in self.films and self.films[id].done.is_set() and not self.films[id].failed
 
     def copy_part(self, id: str, target: Path) -> bool:
-        """Copy what a running session has so far: a fragmented MP4 of whole fragments. False: nothing yet."""
+        """Copy what a running session has so far: a fragmented MP4 of whole fragments, a GLB. False: nothing yet."""
         film = self.films.get(id)
-        if film is None or film.writer is None or film.complete == 0:
+        writer = None if film is None else film.writer
+        if film is None or writer is None or film.complete == 0:
             return False
-        with film.writer.part.open("rb") as source, target.open("wb") as out:
+        if isinstance(writer, GlbRecording):
+            return writer.snapshot(target)
+        with writer.part.open("rb") as source, target.open("wb") as out:
             left = film.complete
             while left > 0 and (block := source.read(min(left, 1 << 20))):
                 out.write(block)
                 left -= len(block)
-        spherical = getattr(film.writer, "spherical", None)
+        spherical = getattr(writer, "spherical", None)
         if spherical is not None:  # its own part gets it at the end
             write_spherical(target, spherical)
         return True
@@ -124,20 +132,21 @@ class Recordings:
             except Exception:
                 log.exception("a recording failed")
 
-    def _write(self, id: str, frames_THWC: Frames, fps: float, open: Open) -> None:
+    def _write(self, id: str, frames: Any, fps: float, open: Open, suffix: str) -> None:
         film = self.films.get(id)
         if film is None:
-            path = self.folder / f"{id}.mp4"
+            path = self.folder / f"{id}{suffix}"
             film = self.films[id] = Film(path, open(path, fps))
         if film.failed or film.writer is None:
             return
         try:
-            film.writer.write(frames_THWC)
+            film.writer.write(frames)
         except Exception:
             film.failed = True
             raise
-        film.frames += len(frames_THWC)
-        film.complete = film.writer.part.stat().st_size
+        film.frames += len(frames)
+        writer = film.writer
+        film.complete = writer.held if isinstance(writer, GlbRecording) else writer.part.stat().st_size
         if film.complete >= self.keep_bytes:
             log.warning("the recording of session %s is full", id[:6])
             self._finish(id)

@@ -37,11 +37,11 @@ def check_wire(kind: str, value: Any) -> None:
             raise UserError(f"an action script has at most {SCRIPT} frames")
 
 
-def controls_of(conditions: Any, presets: Any) -> list[str]:
+def controls_of(conditions: Any, presets: Any, forks: bool = True) -> list[str]:
     """The control kinds that a model with these conditions and presets obeys."""
-    named = [wire for wire in ("action", "camera", "place", "view") if wire in conditions]
+    named = [wire for wire in ("action", "camera", "place", "view", "path") if wire in conditions]
     named += ["prompt"] if "text" in conditions or "prompt" in conditions else []
-    return [*named, *(["preset"] if presets else []), *ALWAYS]
+    return [*named, *(["preset"] if presets else []), *(word for word in ALWAYS if forks or word != "fork")]
 
 
 def engine_name(kind: str, conditions: Any) -> str:

@@ -18,7 +18,7 @@ from unreel.engine.model import Model
 from unreel.engine.types import Event
 from unreel.streaming.backend import Ended, Made, Notice, Packet, Still
 from unreel.streaming.media import Encoded, Encoder, open_encoder
-from unreel.streaming.present import Manner, Picture, Presenter, manner
+from unreel.streaming.present import Manner, Picture, Presenter, Shape, manner
 from unreel.streaming.protocol import Media, Timing
 from unreel.streaming.recording import Recordings
 from unreel.streaming.steer import wire_name
@@ -37,6 +37,7 @@ class Desk:
     presenter: Presenter
     fps: float
     record: bool
+    shape: Shape | None = None
     formats: frozenset[str] = frozenset()
     encoders: dict[str, Encoder] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
@@ -61,9 +62,12 @@ class Studio:
         self._queue.put(None)
         self._thread.join()
 
-    def open(self, id: str, model: Model, record: bool) -> None:
+    def open(self, id: str, model: Model, record: bool, shape: Shape | None = None, like: str = "") -> None:
+        """``shape`` is the mesh or rig the session is about; that of the session ``like``, where it is a fork."""
         kind = manner(model.card.modality)
-        self.desks[id] = Desk(kind, kind.presenter(model), model.fps, record)
+        if like in self.desks:
+            shape = self.desks[like].shape
+        self.desks[id] = Desk(kind, kind.presenter(model, shape), model.fps, record, shape)
 
     def want(self, id: str, formats: frozenset[str]) -> None:
         desk = self.desks.get(id)
@@ -134,7 +138,7 @@ class Studio:
         frames = 0 if film is None else len(film)
         self.deliver(Made(id, event.seq, event.chunk.index, frames, applied, timing, packets, context_bytes))
         if desk.record and film is not None:
-            self.recordings.write(id, film, desk.fps, desk.manner.record)
+            self.recordings.write(id, film, desk.fps, desk.presenter.record, desk.manner.suffix)
 
     def _encode(self, desk: Desk, format: str, picture: Picture) -> tuple[Encoded, tuple[Media, bytes]]:
         """One chunk in one format. A broken encoder is replaced once: the new one begins with a key."""

@@ -40,7 +40,7 @@ def router(views: Views, models: Mapping[str, Model], largest: int) -> APIRouter
 
     @routes.post("/v1/views")
     async def create(request: Request) -> Response:
-        async with _bounded(request, largest).form(max_files=2, max_fields=8, max_part_size=8192) as form:
+        async with bounded(request, largest).form(max_files=2, max_fields=8, max_part_size=8192) as form:
             name = str(form.get("model") or _default(models))
             model = models.get(name)
             if model is None:
@@ -62,7 +62,7 @@ def _default(models: Mapping[str, Model]) -> str:
     return next((name for name, model in models.items() if "view" in model.controls), next(iter(models)))
 
 
-def _bounded(request: Request, largest: int) -> Request:
+def bounded(request: Request, largest: int) -> Request:
     """The same request, refused as soon as it has sent too much, whatever length it claimed."""
     got = 0
 

@@ -17,7 +17,7 @@ LARGEST = 32_768  # bytes of a JSON request
 
 
 class Wanted(BaseModel):
-    """A request for a film. Beyond OpenAI's own fields: seed, actions, steps, preset, start, place, view."""
+    """A request for a film. Beyond OpenAI's own fields: seed, actions, steps, preset, start, place, view, mesh."""
 
     model_config = ConfigDict(extra="forbid")
     prompt: str = Field("", max_length=4096)
@@ -31,6 +31,7 @@ class Wanted(BaseModel):
     start: int | Literal["nothing"] | None = None
     place: str | None = Field(None, max_length=64)
     view: str | None = Field(None, max_length=64)
+    mesh: str | None = Field(None, max_length=64)
 
 
 def router(jobs: Jobs, film: Callable[[str], Response]) -> APIRouter:
@@ -43,7 +44,7 @@ def router(jobs: Jobs, film: Callable[[str], Response]) -> APIRouter:
         names = ("seed", "actions", "steps", "preset", "start")
         options = {name: value for name in names if (value := getattr(wanted, name)) is not None}
         try:
-            first = {"place": wanted.place, "view": wanted.view}
+            first = {"place": wanted.place, "view": wanted.view, "mesh": wanted.mesh}
             job = jobs.create(wanted.model, wanted.prompt, wanted.seconds, wanted.size, options, first)
             return JSONResponse(job.public())
         except Full as full:

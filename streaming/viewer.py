@@ -91,8 +91,8 @@ class Viewer:
 
     def send(self, packet: Packet) -> None:
         (media, init), part = packet.media, packet.part
-        if media != self._media:
-            self._media = media
+        if packet.media != self._media:
+            self._media = packet.media
             self.out.put(media, init or None)
         header = Chunk(
             seq=packet.seq, chunk=packet.chunk, frames=packet.frames, format=media.format, key=packet.key,
@@ -100,6 +100,7 @@ class Viewer:
             bytes=len(packet.data), timing=packet.timing, start=part.start, region=part.region, replaces=part.replaces,
             rect=None if part.rect is None else list(part.rect), final=part.final,
             camera=None if part.camera is None else list(part.camera), upcoming=part.upcoming,
+            here=None if part.here is None else list(part.here),
         )  # fmt: skip
         self.out.put(header, packet.data)
         self.owed.append((packet.seq, len(packet.data)))

@@ -1,4 +1,4 @@
-"""Uploaded views by name, for as long as somebody may want to begin from them. Pure."""
+"""Uploaded views and meshes by name, for as long as somebody may want to begin from them. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HELD = 600_000_000  # bytes of all views together
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A view that was uploaded; ``value`` is what the control ``view`` of ``model`` takes."""
+    """A view that was uploaded; ``value`` is what the control ``view`` of ``model`` takes, or a mesh as ``shape``."""
 
     model: str
     value: Mapping[str, Any]
@@ -44,8 +44,8 @@ class Views:
     def _bytes(self) -> int:
         return sum(_bytes(one.value) for one in self.kept.values())
 
-    def get(self, id: Any, model: str) -> Mapping[str, Any] | None:
-        """The view called ``id``; None for None, which takes a view away.
+    def get(self, id: Any, model: str, kind: str = "view", path: str = "/v1/views") -> Mapping[str, Any] | None:
+        """The view called ``id``; None for None, which takes a view away. ``kind`` and ``path`` are for the message.
 
         Raises:
             UserError: no such view, or it is too old, or of another model.
@@ -54,7 +54,7 @@ class Views:
             return None
         one = self.kept.get(id) if isinstance(id, str) else None
         if one is None or one.until <= self.clock() or one.model != model:
-            raise UserError("no view with this name (it may be too old): upload it with POST /v1/views")
+            raise UserError(f"no {kind} with this name (it may be too old): upload it with POST {path}")
         return one.value
 
 

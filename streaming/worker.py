@@ -26,14 +26,15 @@ log = logging.getLogger("unreel.streaming")
 
 def info_of(model: Model) -> ModelInfo:
     """What clients are told about a model."""
-    card, controls = model.card, model.controls
+    card, controls, kind = model.card, model.controls, manner(model.card.modality)
     clips = model.seeds.get("frames")
     return ModelInfo(
         name=model.name, description=card.description, actions=list(model.actions),
-        controls=controls_of(controls, card.presets), presets=list(card.presets), steps=card.schedule.steps,
+        controls=controls_of(controls, card.presets, kind.forks), presets=list(card.presets), steps=card.schedule.steps,
         fps=model.fps, width=model.frame_size[1], height=model.frame_size[0],
         frames_per_chunk=model.frames_per_chunk, start_clips=0 if clips is None else len(clips),
         modality=card.modality, places=list(getattr(controls.get("place"), "names", ())),
+        mesh=kind.takes,
     )  # fmt: skip
 
 
@@ -116,7 +117,10 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            for _ in self.model.session(rewind=0).stream(chunks=2 * self.manner.chunks):
+            session = self.model.session(rewind=0)
+            for kind, value in self.manner.example().controls if self.manner.example is not None else ():
+                session.send(kind, value)
+            for _ in session.stream(chunks=2 * self.manner.chunks):
                 pass  # what is slow the first time is slow before anybody waits for it
         except Exception:
             log.exception("%s could not make its first chunks", self.model.name)
@@ -159,14 +163,14 @@ class Worker:
             self.deliver(Refused(id, str(full), full.retry_after_s))
             return
         self.seats[id] = seat
-        self.studio.open(id, self.model, start.record)
+        self.studio.open(id, self.model, start.record, start.shape)
 
     def _make(self, start: Start) -> Session:
         check_wire("action", start.options.get("actions"))
         session = self.model.session(**start.options, rewind=self.manner.rewind)
         if start.prompt is not None:
             session.send(engine_name("prompt", session.conditions), start.prompt)
-        for kind, value in start.controls:
+        for kind, value in (*start.controls, *(start.shape.controls if start.shape is not None else ())):
             session.send(kind, value)
         return session
 
@@ -190,7 +194,7 @@ class Worker:
         except Full as full:
             self.deliver(Refused(new, str(full), full.retry_after_s))
             return
-        self.studio.open(new, self.model, record)
+        self.studio.open(new, self.model, record, like=id)
         self.deliver(Receipt(id, control, "fork", "accepted"))
         self.deliver(Began(new, fork.state.seq, fork.paused))
 

@@ -70,7 +70,7 @@ class RgbEncoder:
         return media, b""
 
 
-FORMATS = ("h264", "fmp4", "jpeg", "rgb")
+FORMATS = ("h264", "fmp4", "jpeg", "rgb")  # of pictures; every modality has them
 
 
 def open_encoder(format: str, height: int, width: int, fps: float) -> Encoder:
@@ -87,4 +87,8 @@ def open_encoder(format: str, height: int, width: int, fps: float) -> Encoder:
         return JpegEncoder(height, width, fps)
     if format == "rgb":
         return RgbEncoder(height, width, fps)
-    raise UserError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
+    if format == "rows":
+        from unreel.streaming.media.rows import RowsEncoder
+
+        return RowsEncoder(height, width, fps)
+    raise UserError(f"format must be one of {', '.join(FORMATS)} or rows, got {format!r}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from unreel.streaming.present.base import Manner, Picture, Presenter
+from unreel.streaming.present.base import Manner, Picture, Presenter, Shape
+from unreel.streaming.present.motion import MOTION
 from unreel.streaming.present.panorama import PANORAMA
+from unreel.streaming.present.rig import RIG
 from unreel.streaming.present.video import VIDEO
 
-MANNERS = {"video": VIDEO, "panorama": PANORAMA}
+MANNERS = {"video": VIDEO, "panorama": PANORAMA, "rig": RIG, "motion": MOTION}
 
-__all__ = ["Manner", "Picture", "Presenter", "manner"]
+__all__ = ["Manner", "Picture", "Presenter", "Shape", "manner"]
 
 
 def manner(modality: str) -> Manner:

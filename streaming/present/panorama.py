@@ -26,7 +26,7 @@ from unreel.modalities.panorama.cube import FACES
 from unreel.modalities.panorama.film import lay_out
 from unreel.modalities.panorama.inputs import FINER, view_of
 from unreel.streaming.backend import Part
-from unreel.streaming.present.base import Manner, Picture
+from unreel.streaming.present.base import Manner, Picture, Shape
 from unreel.streaming.protocol import Media
 
 SEAMS = 12  # each mends the rim of the face that was made first
@@ -37,7 +37,7 @@ HELD = 300_000_000  # bytes of a view in memory
 class PanoramaPresenter:
     """See ``Presenter``. Keeps the faces of the window under way, and those of the last whole one for stills."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, shape: Shape | None = None) -> None:
         self.height, self.width = model.frame_size
         self.side = self.width // 4
         self._start = self._index = -1
@@ -85,6 +85,10 @@ class PanoramaPresenter:
     def film(self) -> Frames | None:
         return self._window
 
+    def record(self, path: Path, fps: float) -> FrameWriter:
+        """A film that players know to be a panorama, while it grows and afterwards."""
+        return open_exporter(path, fps, 1, SphericalInfo())
+
     def stills(self, format: str) -> Sequence[Picture]:
         seen = sorted(self._seen.values(), key=lambda one: one.seq)
         if format in BY_FACE:
@@ -109,11 +113,6 @@ class PanoramaPresenter:
 def equirectangular(faces: dict[str, Frames], height: int) -> Frames:
     """Six faces, uint8 (T, S, S, 3) each, as frames (T, height, 2 height, 3)."""
     return lay_out(np.stack([faces[face] for face in FACES]), "equirect", height)
-
-
-def record(path: Path, fps: float) -> FrameWriter:
-    """A film that players know to be a panorama, while it grows and afterwards."""
-    return open_exporter(path, fps, 1, SphericalInfo())
 
 
 def view(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,5 +153,5 @@ def _check_memory(inputs: Mapping[str, Any], size: int) -> None:
 
 
 PANORAMA = Manner(
-    PanoramaPresenter, record, len(FACES), dict.fromkeys(BY_FACE, len(FACES) + SEAMS), rewind=5 * len(FACES), view=view
+    PanoramaPresenter, len(FACES), dict.fromkeys(BY_FACE, len(FACES) + SEAMS), rewind=5 * len(FACES), view=view
 )

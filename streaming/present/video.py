@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from unreel.engine.types import Event
 from unreel.modalities.media.export import open_exporter
 from unreel.modalities.media.frames import Frames
-from unreel.streaming.present.base import Manner, Picture
+from unreel.modalities.media.writer import FrameWriter
+from unreel.streaming.present.base import Manner, Picture, Shape
 from unreel.streaming.protocol import Media
 
 
 class VideoPresenter:
     """See ``Presenter``."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, shape: Shape | None = None) -> None:
         self._size: tuple[int, int] = model.frame_size
         self._event: Event | None = None
         self._last: Event | None = None
@@ -31,6 +33,9 @@ class VideoPresenter:
     def film(self) -> Frames | None:
         return None if self._event is None else self._event.payload
 
+    def record(self, path: Path, fps: float) -> FrameWriter:
+        return open_exporter(path, fps)
+
     def stills(self, format: str) -> Sequence[Picture]:
         event = self._last
         return [] if event is None else [Picture(event.payload[-1:], event.seq, event.chunk.index)]
@@ -42,4 +47,4 @@ class VideoPresenter:
         return media, init
 
 
-VIDEO = Manner(VideoPresenter, open_exporter)
+VIDEO = Manner(VideoPresenter)
