@@ -32,6 +32,8 @@ _PARTS = {
     ("condition", "body"): "unreel.modalities.motion.controls:BodyCondition",
     ("condition", "path"): "unreel.modalities.motion.controls:PathCondition",
     ("backbone", "motion"): "unreel.modalities.motion.net:MotionNet",
+    ("codec", "world"): "unreel.modalities.world.codec:WorldCodec",
+    ("backbone", "world"): "unreel.modalities.world.net:WorldNet",
     ("plan", "joints"): "unreel.modalities.rig.plan:JointPlan",
     ("codec", "joints"): "unreel.modalities.rig.codec:JointCodec",
     ("sampler", "joints"): "unreel.modalities.rig.sampler:JointSampler",

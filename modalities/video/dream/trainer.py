@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from unreel.engine.backbone.conv import fold_pixels, unfold_pixels
+from unreel.engine.twin import TwinView, context_times, mix
 from unreel.engine.weights import fill, read_tensors
 from unreel.modalities.media.frames import Frames
 from unreel.modalities.video.dream import forcing
@@ -187,7 +188,7 @@ class Trainer:
         begun = torch.where(guessed[:, None, None, None, None, None], past, clean)  # what a sampler takes its noise off
         past = self.fade(past, backdrop)
         times = forcing.noisy_times(*clean.shape[:2], g)
-        out = self.rows(past, begun, forcing.context_times(*clean.shape[:2], g), times, actions, corner)
+        out = self.rows(past, begun, context_times(*clean.shape[:2], g), times, actions, corner)
         error = (unfold_pixels(out, fold) - pixels).square().mean(2, keepdim=True)
         whole = self.master.config.size // (4 * fold)
         weights = self.weights(pixels, unfold_pixels(past, fold).flatten(1, 2), backdrop)
@@ -248,15 +249,15 @@ class Trainer:
     ) -> Tensor:
         """Clean predictions (B, 2*C, channels, H, W) of ``begun`` at ``times`` under the context ``past``."""
         net, g = self.work, self.generator
-        before = forcing.mix(past, torch.randn(past.shape, generator=g), past_times)
-        now = forcing.mix(begun, torch.randn(begun.shape, generator=g), times)
+        before = mix(past, torch.randn(past.shape, generator=g), past_times)
+        now = mix(begun, torch.randn(begun.shape, generator=g), times)
         previous = torch.cat((torch.zeros_like(before[:, :1]), before[:, :-1]), 1)
         previous_time = torch.cat((torch.zeros_like(past_times[:, :1]), past_times[:, :-1]), 1)
 
         def stacked(context: Tensor, noisy: Tensor) -> Tensor:
             return torch.cat((context[:, :-1].flatten(0, 1), noisy.flatten(0, 1)))
 
-        view = forcing.TwinView(*begun.shape[:2], net.coords(begun.shape[2:]), net.rope, begun.shape[2])
+        view = TwinView(*begun.shape[:2], net.coords(begun.shape[2:]), net.rope, begun.shape[2])
         states, row_times = stacked(before, now), stacked(past_times, times)
         condition = {
             "action": stacked(actions, actions),

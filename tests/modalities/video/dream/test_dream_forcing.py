@@ -1,4 +1,4 @@
-"""Training rows: the twin view equals a plain causal pass, weights look at the past only."""
+"""Training of dream: times in range, weights that look at the past only."""
 
 from __future__ import annotations
 
@@ -6,48 +6,19 @@ from pathlib import Path
 
 import torch
 
-from unreel.engine.context.view import SequenceView
-from unreel.engine.rope import Rope
+from unreel.engine.twin import context_times
 from unreel.modalities.video.dream import forcing
 from unreel.modalities.video.dream.peers import Peers
 
 
-def test_noisy_rows_see_the_context_rows_before_them_and_themselves() -> None:
-    rope, coords = Rope((2, 2, 2)), torch.randint(3, (4, 3))
-    twin = forcing.TwinView(2, 3, coords, rope, 2)
-    q, k, v = (torch.randn(2 * 2 + 2 * 3, 4, 1, 6) for _ in range(3))
-    out = twin.attend(0, q, k, v)
-    for sequence in range(2):
-        for chunk in range(3):
-            rows = [sequence * 2 + c for c in range(chunk)] + [4 + sequence * 3 + chunk]
-            plain = SequenceView(1, chunk + 1, coords, rope, 2).attend(0, q[rows], k[rows], v[rows])
-            assert torch.allclose(out[rows[-1]], plain[-1], atol=1e-5)
-
-
-def test_context_rows_form_a_causal_sequence_of_their_own() -> None:
-    rope, coords = Rope((2, 2, 2)), torch.randint(3, (4, 3))
-    twin = forcing.TwinView(1, 4, coords, rope, 2)
-    q, k, v = (torch.randn(7, 4, 1, 6) for _ in range(3))
-    plain = SequenceView(1, 3, coords, rope, 2).attend(0, q[:3], k[:3], v[:3])
-    assert torch.allclose(twin.attend(0, q, k, v)[:3], plain, atol=1e-5)
-
-
 def test_times_lie_in_range_with_clean_context_and_pure_noise_among_them() -> None:
     generator = torch.Generator().manual_seed(0)
-    context, noisy = (f(200, 6, generator) for f in (forcing.context_times, forcing.noisy_times))
+    context, noisy = (f(200, 6, generator) for f in (context_times, forcing.noisy_times))
     for times in (context, noisy):
         assert 0 <= times.min()
         assert times.max() <= 1
     assert (context == 1).float().mean() > 0.4
     assert 0.3 < (noisy == 0).float().mean() < 0.5
-
-
-def test_mix_is_clean_at_one_and_noise_at_zero() -> None:
-    clean, noise = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
-    times = torch.tensor([[0.0, 1.0, 0.5]]).expand(2, 3)
-    mixed = forcing.mix(clean, noise, times)
-    assert torch.equal(mixed[:, 0], noise[:, 0])
-    assert torch.equal(mixed[:, 1], clean[:, 1])
 
 
 def test_pixel_weights_know_nothing_of_their_own_chunk() -> None:

@@ -1,0 +1,1 @@
+"""Trains `doom`: plays the game, learns features, learns to forecast them."""

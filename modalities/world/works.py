@@ -1,0 +1,5 @@
+"""What the commands need of world models: whole frames, filmed as they come."""
+
+from unreel.modalities.media.filming import collector, exporter, inputs, order
+
+__all__ = ["collector", "exporter", "inputs", "order"]
