@@ -212,6 +212,8 @@ def load_document(source: str | os.PathLike[str] | bytes, name: str | None = Non
             raise UserError(f"there is no file {path}; give a .glb or .gltf") from None
         except OSError as error:
             raise UserError(f"{path} cannot be read ({error.strerror}); give a .glb or .gltf file") from None
+    if not data:
+        raise UserError(f"{name} is empty; copy or export it again")
     text, binary = _split(data, name)
     try:
         content = json.loads(text)

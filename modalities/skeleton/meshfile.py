@@ -22,6 +22,7 @@ from unreel.modalities.skeleton.primitives import moved, read_mesh
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl", ".off", ".3mf", ".dae")
 LARGEST = 20_000_000  # faces
+SIZES = (1e-6, 1e9)  # of the longest side, in any unit: float32 places and their areas stay numbers
 
 
 def load_mesh(source: str | os.PathLike[str] | bytes, suffix: str | None = None) -> Mesh:
@@ -67,9 +68,14 @@ def _static(document: Document) -> Mesh:
 def remarks(mesh: Mesh) -> list[str]:
     """What a user may want to know about a mesh: flat, open, many faces, a size that suggests another unit."""
     found = []
-    sides = np.sort(np.ptp(mesh.positions, axis=0))
+    sides = np.sort(np.ptp(mesh.bounds.astype(np.float64), axis=0))
     if sides[2] <= 0:
         raise UserError("the mesh is a single point; give a surface")
+    if not SIZES[0] <= sides[2] <= SIZES[1]:
+        raise UserError(
+            f"the longest side of the mesh is {sides[2]:g}, and {SIZES[0]:g} to {SIZES[1]:g} can be worked with; "
+            "scale it, and take out vertices that lie astray"
+        )
     if sides[0] < 1e-4 * sides[2]:
         found.append("the mesh is flat: joints will lie in its plane")
     unit, factor = unit_guess(float(sides[2]))
@@ -88,7 +94,8 @@ def remarks(mesh: Mesh) -> list[str]:
 
 def _watertight(mesh: Mesh) -> bool:
     """Whether every edge, with vertices at the same place counted as one, has exactly two faces."""
-    _, place = np.unique(np.round(mesh.positions, 6), axis=0, return_inverse=True)
+    low, high = mesh.bounds
+    _, place = np.unique(np.round((mesh.positions - low) / (high - low).max(), 6), axis=0, return_inverse=True)
     faces = place.reshape(-1)[mesh.faces]
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), 1)
     _, count = np.unique(edges[:, 0] * np.int64(len(place)) + edges[:, 1], return_counts=True)
@@ -118,8 +125,10 @@ def _through_trimesh(source: str | os.PathLike[str] | bytes, kind: str, name: st
         more, colours, uv = _look(shape.visual, str(geometry))
         looks, material = looks.with_looks(more)
         normals = np.asarray(shape.vertex_normals, np.float32) if "vertex_normals" in shape._cache.cache else None
+        with np.errstate(over="ignore"):  # what is no float32 becomes infinite, and is left out
+            positions = np.asarray(shape.vertices, np.float32)
         part = Part(
-            np.asarray(shape.vertices, np.float32),
+            positions,
             np.asarray(shape.faces, np.int64),
             normals,
             () if uv is None else (uv,),

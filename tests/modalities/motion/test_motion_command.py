@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.motion import walk, write_tiny_motion
 from tests.unreel.conftest import cli
@@ -18,7 +21,10 @@ from unreel.modalities.motion.works import read_pose
 from unreel.modalities.skeleton.bvh import read_bvh, write_bvh
 from unreel.modalities.skeleton.glb import write_glb
 from unreel.modalities.skeleton.gltf import read_rig
+from unreel.modalities.skeleton.materials import Looks, Picture, plain_material
+from unreel.modalities.skeleton.mesh import Mesh
 from unreel.modalities.skeleton.motion import Motion
+from unreel.modalities.skeleton.rotations import unit
 
 Cli = Callable[..., tuple[int, str, str]]
 __all__ = ["cli"]
@@ -58,17 +64,54 @@ def test_a_rig_moves(cli: Cli, folder: Path, giant: Path, tmp_path: Path, clean:
     assert (tmp_path / "again.glb").read_bytes() == out.read_bytes()
 
 
-def test_files_hold_the_same_motion(cli: Cli, folder: Path, tmp_path: Path) -> None:
+def test_files_hold_the_same_motion(cli: Cli, folder: Path, tmp_path: Path, clean: Callable[[bytes], None]) -> None:
     for suffix in ("npz", "bvh", "glb"):
         code, _, err = cli("generate", folder, "--frames", 10, "-o", tmp_path / f"m.{suffix}")
         assert code == 0, err
     motion, bvh = Motion.load(tmp_path / "m.npz"), read_bvh(tmp_path / "m.bvh", scale=0.01)
     assert motion.frames == bvh.frames == 10
     assert np.abs(motion.positions() - bvh.positions()[:, [bvh.skeleton.index(n) for n in BODY.names]]).max() < 1e-3
+    clean((tmp_path / "m.glb").read_bytes())
     rig = read_rig(tmp_path / "m.glb")
     found = rig.clips[0].globals(rig.skeleton)[..., :3, 3]
     order = [rig.skeleton.index(name) for name in BODY.names]
     assert np.abs(motion.positions() - found[:, order]).max() < 1e-3
+
+
+def test_looks_of_a_rig_stay(
+    cli: Cli, folder: Path, giant: Path, tmp_path: Path, clean: Callable[[bytes], None]
+) -> None:
+    """Pictures, texture coordinates, normals and tints of a rig that came from elsewhere, with a clip of its own."""
+    rig = read_rig(giant)
+    part = rig.mesh.parts[0]
+    random = np.random.default_rng(2)
+    uv = random.random((len(part.positions), 2)).astype(np.float32)
+    tint = random.random((len(part.positions), 4)).astype(np.float32)
+    normals = unit(random.normal(size=part.positions.shape)).astype(np.float32)
+    red = io.BytesIO()
+    Image.new("RGB", (4, 4), (200, 30, 30)).save(red, "PNG")
+    looks = Looks(
+        (plain_material((1, 1, 1, 1), "skin", texture=0),),
+        ({"source": 0},),
+        (),
+        (Picture(red.getvalue(), "image/png"),),
+    )
+    part = replace(part, uvs=(uv,), colours=tint, normals=normals, material=0)
+    own = walk(0.2).clip("own")
+    plain = [replace(other, material=None) for other in rig.mesh.parts[1:]]
+    write_glb(replace(rig, mesh=Mesh((part, *plain), looks), clips=(own,)), tmp_path / "dressed.glb")
+    out = tmp_path / "walking.glb"
+    code, _, err = cli("generate", folder, "-i", f"rig={tmp_path}/dressed.glb", "--frames", 6, "-o", out)
+    assert code == 0, err
+    clean(out.read_bytes())
+    found = read_rig(out)
+    assert [clip.frames for clip in found.clips] == [6]
+    shown = found.mesh.parts[0]
+    assert np.array_equal(shown.uvs[0], uv)
+    assert np.allclose(shown.normals, normals, atol=1e-6)
+    assert np.allclose(shown.colours, tint, atol=1e-4)
+    assert found.mesh.looks.images[0].data == red.getvalue()
+    assert found.mesh.looks.materials[0]["name"] == "skin"
 
 
 def test_a_film_of_it(cli: Cli, folder: Path, tmp_path: Path) -> None:
