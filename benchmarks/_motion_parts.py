@@ -19,13 +19,18 @@ from unreel.modalities.motion.body import BODY, shaped
 from unreel.modalities.motion.codec import MotionCodec
 from unreel.modalities.motion.contact import FootLock
 from unreel.modalities.motion.features import FPS, Layout, decode, encode
+from unreel.modalities.motion.figure import figure
+from unreel.modalities.motion.film import Stage
 from unreel.modalities.motion.motion.data import Labelled
 from unreel.modalities.motion.network import FRAMES
 from unreel.modalities.motion.poses import Poses, whole
+from unreel.modalities.skeleton.rig import Rig
+from unreel.modalities.skeleton.skeleton import Skeleton
 from unreel.report import peak_process_bytes
 
 WARM = 8  # chunks of a generated clip that are left out before a window is cut
 FEET = list(Layout.of(BODY).feet)
+SHOWN = {"the body": None, "on a rig": False, "on a rig, feet held": True}  # how poses are shown -> contacts
 
 
 def made(model: Model, text: str, chunks: int, seed: int, **controls: Any) -> list[Poses]:
@@ -65,17 +70,21 @@ def codec(model: Model, held_out: Sequence[Labelled], quick: bool) -> dict[str, 
 
 
 def quality(model: Model, train: Sequence[Labelled], held_out: Sequence[Labelled], quick: bool) -> dict[str, Any]:
-    """Frechet distances to held-out windows, labels recovered, feet that slide: ours beside what is real."""
+    """Frechet distances to held-out windows, labels recovered, feet that slide: ours beside what is real.
+
+    Ours are made for the words and the body of each window.
+    """
     known = space.learned(train, 60 if quick else 1500)
-    real, texts = space.windows(held_out)
+    real, owners = space.windows(held_out)
     order = np.random.default_rng(0).permutation(len(real))[: 6 if quick else None]
-    real, texts = real[order], [texts[n] for n in order]
+    real, owners = real[order], [owners[n] for n in order]
+    texts = [clip.text for clip in owners]
     if len(real) < 4:
         raise UserError(
             f"{len(real)} held-out windows of {space.FRAMES} frames are too few for a distance; give more clips"
         )
     chunks = WARM + space.FRAMES // FRAMES
-    clips = [made(model, text, chunks, seed)[WARM:] for seed, text in enumerate(texts)]
+    clips = [made(model, clip.text, chunks, seed, body=clip.body)[WARM:] for seed, clip in enumerate(owners)]
     ours = np.stack([encode(whole(clip))[0] for clip in clips])
     repeated, repeated_texts = _repeated(train, len(real))
     rows = {"ours": known.features(ours), "repeated training clip": known.features(repeated)}
@@ -94,7 +103,7 @@ def quality(model: Model, train: Sequence[Labelled], held_out: Sequence[Labelled
             "training clips": known.recovered(repeated, repeated_texts),
         },
         "foot_skate_m_per_s": {
-            "real": _skate([decode(real[n], BODY)[0].positions() for n in walks]),
+            "real": _skate([decode(real[n], shaped(owners[n].body))[0].positions() for n in walks]),
             "ours": _skate([whole(clips[n]).positions() for n in walks]),
             "ours, contacts cleaned": _skate([whole(locked[n]).positions() for n in walks]),
         },
@@ -123,25 +132,45 @@ def joins(model: Model, texts: Sequence[str], quick: bool) -> dict[str, Any]:
 
 
 def speed(model: Model, quick: bool) -> dict[str, Any]:
-    """Seconds to the first poses of a new session, and seconds of motion per second: medians of several runs."""
-    first, factors = [], []
+    """Seconds to the first poses of a new session, and seconds of motion per second, without a rig and with one.
+
+    Medians of several runs, the three kinds in turn; the first of all runs warms up and does not count.
+    """
+    rig, runs = fingered(), range(2 if quick else 6)
+    first: list[float] = []
+    factors: dict[str, list[float]] = {name: [] for name in SHOWN}
     with _clock.measuring():
-        for seed in range(2 if quick else 7):
-            began = time.perf_counter()
-            session = model.session(seed=seed, rewind=0)
-            session.send("text", "walk")
-            stream = session.stream(chunks=1 + (20 if quick else 150))
-            next(stream)
-            first.append(time.perf_counter() - began)
-            began = time.perf_counter()
-            poses = sum(len(event.payload) for event in stream)
-            factors.append(poses / FPS / (time.perf_counter() - began))
-            session.close()
+        _timed(model, 0, Stage(), 4)
+        for seed in runs:
+            for name, contacts in SHOWN.items():
+                stage = Stage() if contacts is None else Stage(rig, contacts)
+                began, factor = _timed(model, seed, stage, 20 if quick else 150)
+                first.append(began)
+                factors[name].append(factor)
 
     def spread(values: list[float]) -> dict[str, float]:
         return {"median": float(np.median(values)), "min": min(values), "max": max(values)}
 
-    return {"first_pose_s": spread(first[1:] or first), "real_time_factor": spread(factors)}
+    return {
+        "first_pose_s": spread(first), "rig_joints": len(rig.skeleton),
+        "real_time_factor": {name: spread(values) for name, values in factors.items()},
+    }  # fmt: skip
+
+
+def _timed(model: Model, seed: int, stage: Stage, chunks: int) -> tuple[float, float]:
+    """Seconds to the first poses on what shows them, and seconds of motion per second after that."""
+    began = time.perf_counter()
+    session = model.session(seed=seed, rewind=0)
+    session.send("text", "walk")
+    if stage.rig is not None:
+        session.send("body", stage.rig.skeleton)
+    stream = session.stream(chunks=1 + chunks)
+    stage.motion(next(stream).payload)
+    first, began = time.perf_counter() - began, time.perf_counter()
+    poses = sum(stage.motion(event.payload).frames for event in stream)
+    factor = poses / FPS / (time.perf_counter() - began)
+    session.close()
+    return first, factor
 
 
 def endless(model: Model, quick: bool, minutes: float = 10.0) -> dict[str, Any]:
@@ -198,6 +227,19 @@ def _skate(clips: Sequence[metrics.Numbers]) -> float:
 
 def _repeated(train: Sequence[Labelled], count: int) -> tuple[NDArray[np.float32], list[str]]:
     """Random windows of random training clips, whatever is asked for."""
-    cut, texts = space.windows(train, 8)
+    cut, owners = space.windows(train, 8)
     picked = np.random.default_rng(1).integers(len(cut), size=count)
-    return cut[picked], [texts[n] for n in picked]
+    return cut[picked], [owners[n].text for n in picked]
+
+
+def fingered() -> Rig:
+    """Somebody larger with five fingers of three joints on each hand: 52 joints, as rigs of people have."""
+    names, parents, places = list(BODY.names), BODY.parents.tolist(), list(BODY.positions)
+    for side, way in (("left", 1.0), ("right", -1.0)):
+        hand = BODY.index(f"{side}_hand")
+        for finger in range(5):
+            for joint in (1, 2, 3):
+                names.append(f"{side}_finger_{finger}_{joint}")
+                parents.append(hand if joint == 1 else len(names) - 2)
+                places.append(places[hand] + np.asarray([0.03 * joint * way, 0.0, 0.02 * (finger - 2)]))
+    return figure(Skeleton.from_positions(names, np.asarray(parents), np.stack(places)).scaled(1.2))

@@ -37,9 +37,9 @@ def action(text: str) -> int | None:
     return min(found)[1] if found else None
 
 
-def windows(clips: Sequence[Labelled], stride: int = 32) -> tuple[NDArray[np.float32], list[str]]:
-    """Stretches of `FRAMES` frames (N, FRAMES, D) of clips and their texts; loops go round, other short clips stand."""
-    cut, texts = [], []
+def windows(clips: Sequence[Labelled], stride: int = 32) -> tuple[NDArray[np.float32], list[Labelled]]:
+    """Stretches of `FRAMES` frames (N, FRAMES, D) and the clips they are of; loops go round, other short ones stand."""
+    cut, owners = [], []
     for clip in clips:
         numbers, length = clip.features, len(clip.features)
         if length < FRAMES:
@@ -47,8 +47,8 @@ def windows(clips: Sequence[Labelled], stride: int = 32) -> tuple[NDArray[np.flo
             numbers = numbers[at]
         for start in range(0, len(numbers) - FRAMES + 1, stride):
             cut.append(numbers[start : start + FRAMES])
-            texts.append(clip.text)
-    return np.stack(cut).astype(np.float32), texts
+            owners.append(clip)
+    return np.stack(cut).astype(np.float32), owners
 
 
 class _Net(nn.Module):
@@ -98,7 +98,8 @@ def learned(clips: Sequence[Labelled], steps: int, seed: int = 0) -> Space:
     Raises:
         UserError: none of them tells an action.
     """
-    real, texts = windows(clips)
+    real, owners = windows(clips)
+    texts = [clip.text for clip in owners]
     told = Layout.of(BODY).parts["contacts"].start
     known = [number for text in texts if (number := action(text)) is not None]
     if not known:

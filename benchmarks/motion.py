@@ -123,9 +123,12 @@ def _speed_table(found: dict[str, Any]) -> str:
     head = ("", "median", "min", "max")
     rows = [
         ["first pose, ms", *(f"{1e3 * first[name]:.0f}" for name in head[1:])],
-        ["seconds of motion a second", *(f"{factor[name]:.1f}" for name in head[1:])],
+        *(
+            [f"seconds of motion a second, {shown}", *(f"{spread[name]:.1f}" for name in head[1:])]
+            for shown, spread in factor.items()
+        ),
     ]
-    return _tables.markdown(head, rows)
+    return f"{_tables.markdown(head, rows)}\n\nThe rig has {found['rig_joints']} joints."
 
 
 def _endless_table(found: dict[str, Any]) -> str:
@@ -137,7 +140,10 @@ def _endless_table(found: dict[str, Any]) -> str:
         ["chunk, ms", f"{1e3 * chunk['early']:.1f}", f"{1e3 * chunk['late']:.1f}"],
         ["context, MB", _tables.megabytes(held["early"]), _tables.megabytes(held["late"])],
     ]
-    note = f"Longest freeze {found['longest_freeze_s']:.2f} s, way {found['way_m']:.0f} m."
+    note = (
+        f"Longest freeze {found['longest_freeze_s']:.2f} s, way {found['way_m']:.0f} m; no minute's root height is "
+        f"more than {height['largest']:.3f} m from the first's."
+    )
     return f"{_tables.markdown(head, rows)}\n\n{note}"
 
 

@@ -77,7 +77,8 @@ def test_texts_tell_actions(text: str, name: str | None):
 def test_a_space_tells_walking_from_running(folder: Path):
     found = load_clips(folder, augment=False)
     known = space.learned(found.train, 40)
-    real, texts = space.windows(found.held_out, 8)
+    real, owners = space.windows(found.held_out, 8)
+    texts = [clip.text for clip in owners]
     assert real.shape[1:] == (64, 269)
     assert known.features(real).shape == (len(real), 64)
     assert known.recovered(real, texts) > 0.8

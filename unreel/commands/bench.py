@@ -25,10 +25,11 @@ def bench(
     readme: Annotated[Path | None, typer.Option(help="Put the table between its markers in this document.")] = None,
     plots: Annotated[Path | None, typer.Option(help="Draw into this folder (needs unreel[bench]).")] = None,
     calibrate: Annotated[bool, typer.Option(help="reuse: find thresholds, write them into the model's card.")] = False,
-    data: Annotated[Path | None, typer.Option(help="panorama, rig: the folder of what is learned from.")] = None,
-    model: Annotated[str | None, typer.Option(help="panorama, rig: a model of yours, by its folder.")] = None,
+    data: Annotated[Path | None, typer.Option(help="panorama, rig, motion: the folder to learn from.")] = None,
+    model: Annotated[str | None, typer.Option(help="panorama, rig, motion: a model of yours, by its folder.")] = None,
     part: Annotated[
-        list[str] | None, typer.Option(help="panorama: only this part (repeatable); what --json holds of others stays.")
+        list[str] | None,
+        typer.Option(help="panorama, motion: only this part (repeatable); --json keeps the others."),
     ] = None,
 ) -> None:
     """Run a benchmark and print its table.
