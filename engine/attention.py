@@ -11,23 +11,26 @@ from torch import Tensor
 
 from unreel.engine.errors import UserError
 
-Attention = Callable[[Tensor, Tensor, Tensor], Tensor]  # q (L, H, D), k and v (N, H, D) -> (L, H, D)
+Attention = Callable[[Tensor, Tensor, Tensor], Tensor]  # q (.., L, H, D), k and v (.., N, H, D) -> (.., L, H, D)
 
 BACKENDS = ("auto", "sdpa", "xformers")
 
 
 def sdpa(q_LHD: Tensor, k_NHD: Tensor, v_NHD: Tensor) -> Tensor:
-    """Softmax attention of every query over all keys, through torch."""
-    q, k, v = (x.transpose(0, 1).unsqueeze(0) for x in (q_LHD, k_NHD, v_NHD))
-    return F.scaled_dot_product_attention(q, k, v)[0].transpose(0, 1)
+    """Softmax attention of every query over all keys, through torch; all three may have a batch axis in front."""
+    if q_LHD.ndim == 3:
+        return sdpa(q_LHD[None], k_NHD[None], v_NHD[None])[0]
+    q, k, v = (x.transpose(1, 2) for x in (q_LHD, k_NHD, v_NHD))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
 
 
 def _xformers() -> Attention:
     from xformers.ops import memory_efficient_attention  # type: ignore[import-not-found,unused-ignore]
 
     def attend(q_LHD: Tensor, k_NHD: Tensor, v_NHD: Tensor) -> Tensor:
-        out = memory_efficient_attention(q_LHD[None], k_NHD[None], v_NHD[None])
-        return torch.as_tensor(out)[0]
+        if q_LHD.ndim == 3:
+            return attend(q_LHD[None], k_NHD[None], v_NHD[None])[0]
+        return torch.as_tensor(memory_efficient_attention(q_LHD, k_NHD, v_NHD))
 
     return attend
 

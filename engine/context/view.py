@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,6 +53,8 @@ class RowsView:
         self.captured: dict[int, list[tuple[Tensor, Tensor]]] = {r: [] for t in tracks for r in t.capture}
         self.queries: dict[int, list[Tensor]] = {r: [] for t in tracks if t.context.policy.queries for r in t.capture}
         self._angles: dict[tuple[str, int], Angles] = {}
+        runs = groupby(tracks, id if watch is not None else _likeness)
+        self._runs = [list(run) for _, run in runs]
         self.draw: Callable[[int, Tensor], Tensor] | None = None  # for backbones that draw tokens, see `Draws`
 
     def _at(self, context: Context, chunk: Chunk) -> Angles:
@@ -61,10 +65,14 @@ class RowsView:
 
     def attend(self, layer: int, q_RLHD: Tensor, k_RLHD: Tensor, v_RLHD: Tensor) -> Tensor:
         out = torch.empty_like(q_RLHD)
-        for track in self.tracks:
-            self._capture(track, q_RLHD, k_RLHD, v_RLHD)
-            for index, group in enumerate(track.context.layers[layer]):
-                self._attend_group(track, layer, index, group.heads, (q_RLHD, k_RLHD, v_RLHD), out)
+        for tracks in self._runs:
+            for track in tracks:
+                self._capture(track, q_RLHD, k_RLHD, v_RLHD)
+            for index, group in enumerate(tracks[0].context.layers[layer]):
+                if len(tracks) > 1:
+                    self._attend_together(tracks, layer, index, group.heads, (q_RLHD, k_RLHD, v_RLHD), out)
+                else:
+                    self._attend_group(tracks[0], layer, index, group.heads, (q_RLHD, k_RLHD, v_RLHD), out)
         return out
 
     def _capture(self, track: Track, q: Tensor, k: Tensor, v: Tensor) -> None:
@@ -96,6 +104,27 @@ class RowsView:
             else:
                 out[row] = result
 
+    def _attend_together(
+        self,
+        tracks: Sequence[Track],
+        layer: int,
+        index: int,
+        heads: tuple[int, ...],
+        qkv: Sequence[Tensor],
+        out: Tensor,
+    ) -> None:
+        """Tracks of one row each, in consecutive rows, that look at equally many keys: one call of the kernel."""
+        first, context, chunk = tracks[0].rows[0][0], tracks[0].context, tracks[0].rows[0][1]
+        rows, pick = slice(first, first + len(tracks)), list(heads) if heads else slice(None)
+        angles = self._at(context, chunk)
+        q, keys, values = (x[rows][:, :, pick] for x in qkv)
+        keys = rotate(keys, angles)
+        if context.layers[layer][index].segments:
+            past = [track.context.rotated(layer, index, q.dtype) for track in tracks]
+            keys = torch.cat((torch.stack([k for k, _ in past]), keys), 1)
+            values = torch.cat((torch.stack([v for _, v in past]), values), 1)
+        out[rows][:, :, pick] = self.attention(rotate(q, angles), keys, values)
+
     def _past(
         self, track: Track, layer: int, index: int, pick: Tensor | slice, dtype: torch.dtype
     ) -> list[tuple[Chunk | None, Tensor, Tensor]]:
@@ -121,6 +150,15 @@ class RowsView:
         if other is None or other.index == chunk.index:
             return True
         return other.index < chunk.index and (track.sees is None or track.sees(chunk, other, row in track.clean))
+
+
+def _likeness(track: Track) -> Any:
+    """Equal for tracks of one row each that look at equally many keys from the same place in time."""
+    chunk, context = track.rows[0][1], track.context
+    if len(track.rows) > 1 or track.sees is not None or track.standins:
+        return id(track)
+    kept = [[(group.heads, sum(s.tokens for s in group.segments)) for group in groups] for groups in context.layers]
+    return kept, chunk.region, chunk.shape, context.offset(chunk.start)
 
 
 class SequenceView:

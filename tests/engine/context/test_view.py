@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -145,3 +146,28 @@ def test_a_masked_view_of_a_line_is_the_sequence_view() -> None:
     blind = MaskView(coords, torch.zeros(2, 3, 3, dtype=torch.bool), ROPE).attend(0, q, k, v)
     assert torch.allclose(blind[0], line[0], atol=1e-6)  # a row sees itself, whatever the mask says
     assert not torch.allclose(blind[1], line[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("policy", [Full(), Split()])
+def test_tracks_that_look_at_equally_much_share_a_call_and_stay_apart(policy: ContextPolicy) -> None:
+    q, k, v = qkv(3)
+    contexts = []
+    for size in (1, 2, 2):
+        context = Context.empty(policy, ROPE, layers=1, heads=HEADS)
+        for c in range(size):
+            seen = torch.randn(2, 3, HEADS, 6, generator=torch.Generator().manual_seed(10 * len(contexts) + c))
+            context.commit(chunk(c), ((seen[0], seen[1]),), COORDS)
+        contexts.append(context)
+    sizes: list[tuple[int, ...]] = []
+
+    def counted(*args: Tensor) -> Tensor:
+        sizes.append(tuple(args[1].shape))
+        return sdpa(*args)
+
+    tracks = [Track(context, [(r, chunk(context.end))]) for r, context in enumerate(contexts)]
+    together = RowsView(tracks, ROPE, places, counted).attend(0, q, k, v)
+    width = HEADS // len(policy.groups(0, HEADS))
+    assert set(sizes) == {(6, width, 6), (2, 9, width, 6)}
+    for r, context in enumerate(contexts):
+        alone = RowsView([Track(context, [(0, chunk(context.end))])], ROPE, places, sdpa)
+        torch.testing.assert_close(together[r], alone.attend(0, q[r : r + 1], k[r : r + 1], v[r : r + 1])[0])
