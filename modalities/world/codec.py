@@ -46,6 +46,13 @@ class WorldCodec:
                 self.net = WorldCodecNet(CodecConfig(**(sizes or {})))
         self.net.requires_grad_(False).eval()
 
+    @classmethod
+    def of(cls, net: WorldCodecNet) -> WorldCodec:
+        """The codec of a network, in float32 and not to be trained any more; the network itself is left alone."""
+        codec = cls(sizes=asdict(net.config))
+        codec.net.load_state_dict(net.state_dict())
+        return codec
+
     def bind(self, device: str, dtype: torch.dtype) -> None:
         """Put the network where the model is."""
         self.net.to(device)
@@ -60,9 +67,9 @@ class WorldCodec:
         """Latents of uint8 frames (T, H, W, 3). UserError for anything else."""
         frames_THWC = check_frames(np.asarray(media), None)
         self.latent_shape(*frames_THWC.shape[:3])
-        with torch.inference_mode():
+        with torch.no_grad():
             parts = torch.from_numpy(np.ascontiguousarray(frames_THWC)).split(BATCH)
-            return torch.cat([self.net.encode(to_pixels(part).to(self.net.mean.device)) for part in parts]).clone()
+            return torch.cat([self.net.encode(to_pixels(part).to(self.net.mean.device)) for part in parts]).contiguous()
 
     def new_state(self) -> dict[str, Tensor]:
         """The state before the first chunk: nothing."""

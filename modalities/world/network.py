@@ -26,8 +26,8 @@ class CodecConfig:
     """``channels`` of a latent cell; widths of the convolutions at a half, a quarter and an eighth of the pixels."""
 
     channels: int = 16
-    fine: int = 48
-    middle: int = 96
+    fine: int = 32
+    middle: int = 64
     coarse: int = 128
 
     def __post_init__(self) -> None:

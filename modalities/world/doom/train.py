@@ -1,0 +1,84 @@
+"""`unreel train doom`: play the game, learn features, learn to forecast them, export. Goes on where it was cut off."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unreel.engine.errors import UserError
+from unreel.engine.learner import Pace
+from unreel.modalities.world.doom.codec_trainer import CODEC, CodecTrainer, latents_of, measured
+from unreel.modalities.world.doom.collect import collect
+from unreel.modalities.world.doom.data import load_played
+from unreel.modalities.world.doom.export import CHECKPOINTS, export
+from unreel.modalities.world.doom.game import KEYS
+from unreel.modalities.world.doom.trainer import Trainer
+
+STAGES = ("data", "codec", "flow", "regression", "export")
+NET_SIZES: dict[str, Any] = {"actions": len(KEYS), "frames": 2, "base": 128, "width": 256, "depth": 5, "heads": 4}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command line of `unreel train doom`."""
+    parser = argparse.ArgumentParser(prog="unreel train doom", description=__doc__)
+    parser.add_argument("--out", default="out/train-doom", help="folder for checkpoints, logs and exported models")
+    parser.add_argument("--data", default="", help="folder of played shards; default: OUT/data, played if empty")
+    parser.add_argument("--shards", type=int, default=7, help="training shards to play, about 8,000 frames each")
+    parser.add_argument("--codec-minutes", type=float, default=12.0, help="training of the codec, resumptions included")
+    parser.add_argument("--minutes", type=float, default=24.0, help="training of the flow, resumptions included")
+    parser.add_argument("--regression-minutes", type=float, help="of the regression; default: as long; 0: none")
+    parser.add_argument("--stage", choices=("all", *STAGES), default="all", help="do this part only")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--commit", default="", help="of the code, for the model cards' records")
+    wish = parser.parse_args(list(arguments))
+    twin = wish.minutes if wish.regression_minutes is None else wish.regression_minutes
+    if min(wish.codec_minutes, wish.minutes) <= 0 or twin < 0 or min(wish.threads, wish.shards) < 1:
+        raise UserError("--codec-minutes and --minutes are above 0, --threads and --shards 1 or more")
+    torch.set_num_threads(wish.threads)
+    minutes = {"codec": wish.codec_minutes, "flow": wish.minutes, "regression": twin}
+    stages = STAGES if wish.stage == "all" else (wish.stage,)
+    out = Path(wish.out)
+    train(Path(wish.data) if wish.data else out / "data", out, stages, minutes, wish.shards, wish.seed, wish.commit)
+
+
+def train(
+    data: Path, out: Path, stages: Sequence[str], minutes: Mapping[str, float], shards: int, seed: int = 0,
+    commit: str = "", codec_sizes: Mapping[str, int] | None = None, net_sizes: Mapping[str, Any] = NET_SIZES,
+) -> None:  # fmt: skip
+    """The ``stages`` in their order; tells what was made."""
+    if "data" in stages:
+        collect(data, shards)
+    if "codec" in stages and not (out / CODEC).exists():
+        CodecTrainer(load_played(data), pace(minutes["codec"]), out, codec_sizes or {}, seed=seed).run()
+        print(f"codec on held-out frames: {json.dumps(measured(out / CODEC, load_played(data, 'test')))}", flush=True)
+    for name in ("flow", "regression"):
+        if name in stages and minutes[name]:
+            played = load_played(data)
+            latents = latents_of(out, played)
+            action, episode = played.action, played.seed
+            del played
+            sizes = {**net_sizes, "blind": name == "regression"}
+            Trainer(latents, action, episode, pace(minutes[name]), out, name, sizes, seed=seed).run()
+    if "export" in stages:
+        held_out = load_played(data, "test")
+        for model, checkpoint in CHECKPOINTS.items():
+            if (out / checkpoint).exists():
+                export(out, model, out / model, held_out, commit=commit)
+                print(f"exported to {out / model}: load it with unreel.load({str(out / model)!r})")
+
+
+def pace(minutes: float) -> Pace:
+    """The pace of every stage."""
+    return Pace(minutes, 1e-3, decay_from=0.5, ema=0.998, save_minutes=2.0, log_every=20)
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(sys.argv[1:])
