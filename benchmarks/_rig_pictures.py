@@ -1,4 +1,4 @@
-"""Ten results, good and bad: the true skeleton, the one that was made, and its skin."""
+"""Ten results, good and bad: the mesh, the true skeleton, the one that was made, and its skin."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from unreel.modalities.skeleton.skeleton import Skeleton
 
 SIDE, LABEL, PAD, COLUMNS = 192, 16, 6, 2  # pixels, pixels, pixels, results side by side
 SHOWN = 10
+CLOSER = 0.87  # of its box that a camera would have to see: the corners of boxes are empty
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +39,10 @@ def chosen(results: Sequence[Result], count: int = SHOWN) -> list[Result]:
 
 
 def sheet(results: Sequence[Result], path: Path) -> None:
-    """Write the pictures of ten results, three a result: the truth, ours, our weights."""
+    """Write the pictures of ten results, four a result: the mesh, the truth, ours, our weights. The best come first."""
     picked = chosen(results)
     rows = -(-len(picked) // COLUMNS)
-    cell = 3 * SIDE + PAD, SIDE + LABEL + PAD
+    cell = 4 * SIDE + PAD, SIDE + LABEL + PAD
     page = Image.new("RGB", (COLUMNS * cell[0] + PAD, rows * cell[1] + PAD), (255, 255, 255))
     pen = ImageDraw.Draw(page)
     for place, result in enumerate(picked):
@@ -49,19 +50,20 @@ def sheet(results: Sequence[Result], path: Path) -> None:
         made, true = len(result.rig.skeleton), len(result.sight.bones[0])
         words = f"{result.sight.name}: {100 * result.distance:.1f} % off, {made} joints for {true}"
         pen.text((left, top), words, fill=(30, 30, 30))
-        page.paste(Image.fromarray(triple(result)), (left, top + LABEL))
+        page.paste(Image.fromarray(strip(result)), (left, top + LABEL))
     page.save(path)
 
 
-def triple(result: Result) -> Frames:
-    """The three pictures side by side (SIDE, 3 * SIDE, 3)."""
+def strip(result: Result) -> Frames:
+    """The four pictures side by side (SIDE, 4 * SIDE, 3)."""
     mesh, box = result.sight.mesh, result.sight.box
-    camera = orbit(mesh.bounds, yaw=35.0)
+    middle = mesh.bounds.mean(0)
+    camera = orbit(middle + CLOSER * (mesh.bounds - middle), yaw=35.0)
     style = Style(SIDE, SIDE, ground=float(mesh.bounds[0, 1]))
     plain = render(mesh, camera, style)
     true = standing((box.to_world(result.sight.bones[0]), result.sight.bones[1]))
     weights = render(mesh, camera, style, weight_colours(result.rig))
-    pictures = [draw_bones(plain, camera, true), draw_bones(plain, camera, result.rig.skeleton), weights]
+    pictures = [plain, draw_bones(plain, camera, true), draw_bones(plain, camera, result.rig.skeleton), weights]
     return np.concatenate(pictures, 1)
 
 

@@ -121,7 +121,7 @@ def test_everything_is_measured_and_shown(tmp_path: Path) -> None:
         write_glb(rigged_creature(0.5 + 0.15 * number), tmp_path / f"being{chr(97 + number) * 3}.glb")
     results = rig.run(quick=True, data=tmp_path, json=tmp_path / "n.json", model=tiny_rig(), pictures=tmp_path / "p")
     with Image.open(tmp_path / "p" / "rig-results.png") as sheet:
-        assert sheet.width > 1000
+        assert sheet.width > 1500
     assert json.loads((tmp_path / "n.json").read_text())["means"] == results["means"]
     row = results["rows"][0]
     assert row["true_joints"] == 10
@@ -130,6 +130,7 @@ def test_everything_is_measured_and_shown(tmp_path: Path) -> None:
     text = rig.table(results)
     assert "| ours |" in text
     assert "other (" in text
+    assert f"{results['rows'][0]['faces']:,} faces (being" in text
     with pytest.raises(UserError, match="--data"):
         rig.run()
 
