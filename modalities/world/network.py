@@ -94,10 +94,14 @@ class WorldCodecNet(nn.Module):
 
     def encode(self, pixels_N3HW: Tensor) -> Tensor:
         """Standard latents (N, C, h, w) of pixels in -1..1."""
-        return (self.moments(pixels_N3HW)[0] - self._per_cell(self.mean)) / self._per_cell(self.std)
+        return self.standard(self.moments(pixels_N3HW)[0])
+
+    def standard(self, raw_NChw: Tensor) -> Tensor:
+        """Of latents as `moments` gives them: those that `encode` gives."""
+        return (raw_NChw - self._per_cell(self.mean)) / self._per_cell(self.std)
 
     def raw(self, latents_NChw: Tensor) -> Tensor:
-        """Latents as `moments` gives them: the inverse of the standardisation."""
+        """Latents as `moments` gives them: the inverse of `standard`."""
         return latents_NChw * self._per_cell(self.std) + self._per_cell(self.mean)
 
     def _per_cell(self, numbers_C: Tensor) -> Tensor:

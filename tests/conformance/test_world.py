@@ -24,11 +24,10 @@ START = np.random.default_rng(0).integers(0, 256, (4, 16, 32, 3), np.uint8)
 @pytest.fixture(scope="module")
 def world() -> Model:
     model = tiny_world()
-    for parameter in model.backbone.parameters():  # what begins at zero would hide what it does
-        with torch.no_grad():
-            parameter.add_(
-                0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
-            )
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.backbone.parameters():  # what begins at zero would hide what it does
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     return model
 
 

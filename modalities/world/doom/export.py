@@ -30,8 +30,8 @@ def export(
 ) -> None:
     """Write ``NAME.safetensors``, ``doom-codec.safetensors``, ``doom_seeds.safetensors`` and the card of a run.
 
-    ``name`` is ``doom`` or ``doom-regression``. The card goes to ``card_path`` (default ``folder/model.yaml``); one that
-    is there keeps all but what the checkpoints decide. ``commit`` is the code's, for the record.
+    ``name`` is ``doom`` or ``doom-regression``. The card goes to ``card_path`` (default ``folder/model.yaml``); one
+    that is there keeps all but what the checkpoints decide. ``commit`` is the code's, for the record.
 
     Raises:
         UserError: the run has no such checkpoint.
