@@ -59,6 +59,7 @@ class Card(_Part):
     presets: dict[str, dict[str, Any]] = {}
     weights: str | None = None
     seeds: str | None = None
+    reward: str | None = None
     training: dict[str, Any] = {}
 
 

@@ -104,8 +104,6 @@ class Forecaster:
         made, most = self._roll([leaf(root, one) for one in seeds], ids, horizon, note)
         whole = max(len(part) for part in made)
         kept = [n for n, part in enumerate(made) if len(part) == whole]
-        if not whole:
-            raise UserError("the forecast was stopped before its first chunk: there is nothing to keep")
         latents = torch.stack([torch.cat(made[n])[: self._latent_frames(horizon)] for n in kept])
         return Forecast(
             latents, min(horizon, whole * self.model.frames_per_chunk), self.model.codec,
@@ -171,11 +169,11 @@ class Forecaster:
             group, parts = sessions[first : first + self.batch], made[first : first + self.batch]
             for session, row in zip(group, () if ids is None else ids[first:], strict=False):
                 session.send("action", np.pad(row, (0, chunks * per_chunk - frames), "edge").tolist())
-            while not stopped and len(parts[0]) < chunks:
-                events = advance(group)
-                for part, fresh in zip(parts, events, strict=True):
-                    part.extend(event.payload for event in fresh)
-                if events[0]:
+            while not stopped and (behind := [i for i, part in enumerate(parts) if len(part) < chunks]):
+                events = advance([group[i] for i in behind])  # some may have a commit to make first: they end later
+                for i, fresh in zip(behind, events, strict=True):
+                    parts[i].extend(event.payload for event in fresh)
+                if any(events):
                     most = max(most, held_by(group), key=lambda held: held.total)
                     stopped = note is not None and bool(note(sum(min(len(p) * per_chunk, frames) for p in made)))
         return made, most
