@@ -49,7 +49,7 @@ class Stage:
         """The motion of some poses on the rig, or on the body they are of."""
         if self.lock is not None:
             poses = self.lock.clean(poses)
-        if self.rig is None:
+        if self.rig is None or self.rig.skeleton is poses.skeleton:
             return poses.motion
         if self.carrier is None or self.carrier.source is not poses.skeleton:
             self.carrier = Retargeter.of(poses.skeleton, self.rig.skeleton)

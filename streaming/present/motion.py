@@ -43,6 +43,7 @@ class MotionPresenter:
         self.model = model
         self.rig = shape.content if shape is not None and isinstance(shape.content, Rig) else None
         self.glb = shape.glb if shape is not None else b""
+        self._stage = Stage(self.rig)
         self._ahead: list[float] = []
         self._event: Event | None = None
         self._moved: Poses | None = None
@@ -52,11 +53,11 @@ class MotionPresenter:
     def take(self, event: Event) -> None:
         poses: Poses = event.payload
         if self.rig is None:
-            self.rig = figure(poses.skeleton)
+            self.rig = self._stage.rig = figure(poses.skeleton)
             self.glb = glb_bytes(self.rig)
         if not self._ahead:
             self._ahead = ahead(poses.skeleton, self.rig.skeleton)
-        motion = carried(poses.motion, self.rig.skeleton)
+        motion = self._stage.motion(poses)
         self._moved = Poses(motion.skeleton, motion.fps, motion.root, motion.rotations, poses.contacts)
         self._event, self._drawn = event, None
 
@@ -120,8 +121,8 @@ class MotionRecording(GlbRecording):
 
 
 def carried(motion: Motion, skeleton: Skeleton) -> Motion:
-    """A chunk's motion on the skeleton that is shown."""
-    return motion if skeleton is motion.skeleton else retarget(motion, skeleton).motion
+    """A motion on the skeleton that is shown."""
+    return motion if skeleton is motion.skeleton else retarget(motion, skeleton)
 
 
 def ahead(body: Skeleton, shown: Skeleton) -> list[float]:
