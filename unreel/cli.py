@@ -9,6 +9,7 @@ import typer
 
 from unreel.commands.bench import bench
 from unreel.commands.convert import convert
+from unreel.commands.forecast import forecast
 from unreel.commands.generate import generate
 from unreel.commands.inspect import inspect
 from unreel.commands.models import models
@@ -33,6 +34,7 @@ app.command()(models)
 app.command()(inspect)
 app.command()(convert)
 app.command()(generate)
+app.command()(forecast)
 app.command(context_settings=PASS_ON)(train)
 app.command()(bench)
 app.command()(profile)
