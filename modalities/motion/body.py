@@ -69,7 +69,7 @@ def proportions(skeleton: Skeleton) -> Floats:
     the next one it has. Left and right are made alike.
 
     Raises:
-        UserError: fewer than half of the joints of a body have a counterpart.
+        UserError: fewer than half of the joints of a body have a counterpart, or its legs have no length.
     """
     found = {name: joint for name in BODY.names if (joint := roles(skeleton).get(name.replace("_", " "))) is not None}
     if len(found) < len(BODY) // 2:
@@ -89,6 +89,8 @@ def proportions(skeleton: Skeleton) -> Floats:
         theirs = skeleton.positions[found[BODY.names[joint]]] - skeleton.positions[found[BODY.names[above]]]
         ratio[chain], told[chain] = np.linalg.norm(theirs) / mine, True
     leg = np.mean([ratio[BODY.index(name)] for name in LEG if told[BODY.index(name)]] or [np.median(ratio[told])])
+    if leg < 1e-9:
+        raise UserError("this skeleton is no body: its legs have no length; export it with its rest pose")
     ratio = np.where(told, ratio / leg, 1.0)
     ratio[0] = 1.0
     return np.clip((ratio + ratio[_partners()]) / 2, *RANGE)

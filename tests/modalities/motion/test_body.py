@@ -52,6 +52,8 @@ def test_a_fish_is_no_body():
     fish = Skeleton.from_positions(["root", "tail", "fin"], np.asarray([-1, 0, 1]), np.eye(3))
     with pytest.raises(UserError, match="is no body"):
         proportions(fish)
+    with pytest.raises(UserError, match="legs have no length"):
+        proportions(BODY.scaled(0.0))
 
 
 def test_a_motion_comes_onto_the_body_and_its_ground():
