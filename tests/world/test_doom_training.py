@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from world.game import LENGTH, Bar
-from world.tiny import CODEC, NET
+from world.tiny import CODEC, NET, tiny_world
 
 import unreel
 from unreel.engine.errors import UserError
 from unreel.engine.learner import Pace
 from unreel.modalities.world.doom import codec_trainer, collect, data, export, train
+from unreel.modalities.world.doom import sheet as sheets
 from unreel.modalities.world.doom.codec_trainer import CodecTrainer
 from unreel.modalities.world.doom.game import HELD_OUT, KEYS
 from unreel.modalities.world.doom.trainer import Lesson, Trainer
@@ -129,7 +130,8 @@ def test_everything_is_trained_resumed_exported_and_loads(
     monkeypatch.setattr(train, "Trainer", lambda *a, **k: Trainer(*a, **k, lesson=LESSON))
     monkeypatch.setattr(export, "HEIGHT", 16)
     monkeypatch.setattr(export, "WIDTH", 32)
-    monkeypatch.setattr(train, "export", lambda *a, **k: export.export(*a, **k))
+    monkeypatch.setattr(sheets, "OBSERVED", 4)
+    monkeypatch.setattr(sheets, "SHOWN", (0, 1, 4))
     monkeypatch.setattr(export, "export_seeds", lambda held, path, seeds=export.export_seeds: seeds(held, path, 3, 6))
     minutes = {"codec": 0.01, "flow": 0.01, "regression": 0.01}
     stages = ("codec", "flow", "regression", "export")
@@ -143,8 +145,24 @@ def test_everything_is_trained_resumed_exported_and_loads(
         session = model.session(seed=1, actions="w-3,a-2")
         film = [event.payload for event in session.stream(chunks=2)]
         assert [frames.shape for frames in film] == [(2, 16, 32, 3)] * 2
+    assert (tmp_path / "sheet.png").exists()
     with pytest.raises(UserError, match="there is no checkpoint"):
         export.export(tmp_path / "none", "doom", tmp_path / "x", data.load_played(played, "test"))
+
+
+def test_a_sheet_shows_the_truth_beside_the_forecasts(
+    played: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sheets, "OBSERVED", 4)
+    monkeypatch.setattr(sheets, "SHOWN", (0, 1, 4))
+    held_out = data.load_played(played, "test")
+    rows = sheets.sheet({"flow": tiny_world()}, held_out, tmp_path / "sheet.png", at=LENGTH)
+    assert list(rows)[:2] == ["rgb, true", "rgb, flow"]
+    assert len(rows) == 6
+    assert all(film.shape == (5, 16, 32, 3) for film in rows.values())
+    assert np.array_equal(rows["rgb, true"], held_out.frames[LENGTH + 3 : LENGTH + 8])
+    assert np.array_equal(rows["rgb, flow"][0], rows["rgb, true"][0])
+    assert (tmp_path / "sheet.png").stat().st_size > 500
 
 
 def test_bad_wishes_are_told() -> None:

@@ -12,11 +12,13 @@ import torch
 
 from unreel.engine.errors import UserError
 from unreel.engine.learner import Pace
+from unreel.engine.model import Model, load_model
 from unreel.modalities.world.doom.codec_trainer import CODEC, CodecTrainer, latents_of, measured
 from unreel.modalities.world.doom.collect import collect
 from unreel.modalities.world.doom.data import load_played
 from unreel.modalities.world.doom.export import CHECKPOINTS, export
 from unreel.modalities.world.doom.game import KEYS
+from unreel.modalities.world.doom.sheet import sheet
 from unreel.modalities.world.doom.trainer import Trainer
 
 STAGES = ("data", "codec", "flow", "regression", "export")
@@ -71,6 +73,13 @@ def train(
             if (out / checkpoint).exists():
                 export(out, model, out / model, held_out, commit=commit)
                 print(f"exported to {out / model}: load it with unreel.load({str(out / model)!r})")
+        found = {model: _loaded(out / model) for model in CHECKPOINTS if (out / model).exists()}
+        if found:
+            sheet(found, held_out, out / "sheet.png")
+
+
+def _loaded(folder: Path) -> Model:
+    return load_model(folder / "model.yaml", folder)
 
 
 def pace(minutes: float) -> Pace:
