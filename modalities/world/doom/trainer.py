@@ -105,17 +105,19 @@ class Trainer:
 
     @torch.no_grad()
     def own(self, clean: Tensor, actions: Tensor) -> Tensor:
-        """The chunks as the network forecasts them from the real ones before; the first stays real.
+        """The chunks as the network forecasts them, one or two generations deep; the first stays real.
 
         A flow takes some noise off the real chunk, so that its guess is as sharp as what it will make itself.
         """
-        sequences, chunks = clean.shape[:2]
-        pick = torch.randint(len(GUESSES), (sequences, 1), generator=self.learner.generator)
-        times = torch.tensor(GUESSES)[pick].expand(sequences, chunks)
-        times = torch.zeros(sequences, chunks) if self.config.blind else times
-        drawn, states = self.drawn(clean, clean, torch.ones(sequences, chunks), times, actions)
-        keep, new = (part[..., None, None, None, None] for part in shares(times))
-        return torch.cat((clean[:, :1], (keep * states + new * drawn)[:, 1:]), 1)
+        past, (sequences, chunks), g = clean, clean.shape[:2], self.learner.generator
+        for _ in range(1 + int(torch.randint(2, (), generator=g))):
+            pick = torch.randint(len(GUESSES), (sequences, 1), generator=g)
+            times = torch.tensor(GUESSES)[pick].expand(sequences, chunks)
+            times = torch.zeros(sequences, chunks) if self.config.blind else times
+            drawn, states = self.drawn(past, clean, torch.ones(sequences, chunks), times, actions)
+            keep, new = (part[..., None, None, None, None] for part in shares(times))
+            past = torch.cat((clean[:, :1], (keep * states + new * drawn)[:, 1:]), 1)
+        return past
 
     def drawn(
         self, past: Tensor, clean: Tensor, past_times: Tensor, times: Tensor, actions: Tensor
