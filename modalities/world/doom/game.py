@@ -9,8 +9,10 @@ Needs the package `vizdoom` (MIT; it brings Freedoom, BSD): ``pip install unreel
 from __future__ import annotations
 
 import math
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import numpy as np
@@ -87,7 +89,9 @@ class Doom:
         game.set_available_game_variables([variable.POSITION_X, variable.POSITION_Y, variable.ANGLE])
         game.add_available_button(button.TURN_LEFT_RIGHT_DELTA)
         game.add_game_args("+sv_cheats 1")  # things are put up by the console
-        game.init()
+        self.folder = TemporaryDirectory(prefix="unreel-doom-")  # the game leaves files where it is begun
+        with chdir(self.folder.name):
+            game.init()
 
     def reset(self, seed: int) -> Sight:
         self.game.set_seed(seed)
@@ -133,6 +137,7 @@ class Doom:
 
     def close(self) -> None:
         self.game.close()
+        self.folder.cleanup()
 
 
 def sight_of(state: Any) -> Sight:
