@@ -33,6 +33,7 @@ _PARTS = {
     ("condition", "path"): "unreel.modalities.motion.controls:PathCondition",
     ("backbone", "motion"): "unreel.modalities.motion.net:MotionNet",
     ("codec", "world"): "unreel.modalities.world.codec:WorldCodec",
+    ("codec", "dino"): "unreel.modalities.world.dino:DinoCodec",
     ("backbone", "world"): "unreel.modalities.world.net:WorldNet",
     ("plan", "joints"): "unreel.modalities.rig.plan:JointPlan",
     ("codec", "joints"): "unreel.modalities.rig.codec:JointCodec",
