@@ -31,8 +31,8 @@ class Forecast:
     """Futures that go on from the same past. ``forecast["rgb"]`` is an array (sample, time, ...), made once.
 
     ``latents`` (S, T, C, h, w) are clean, ``horizon`` frames long; ``actions`` (S, horizon) are ids, or None;
-    ``seeds`` are those of the samples. ``observed_bytes`` is what the context of the past takes, and ``context``
-    what all contexts took together when they were largest (see ``Held``).
+    ``seeds`` are those of the samples. ``observed_bytes`` is what the context of the past takes, and
+    ``contexts[n]`` what all contexts took together when ``n + 1`` chunks were made (see ``Held``).
     """
 
     latents: Tensor
@@ -41,12 +41,17 @@ class Forecast:
     actions: Ids | None
     seeds: tuple[int, ...]
     observed_bytes: int
-    context: Held
+    contexts: tuple[Held, ...]
     _read: dict[str, NDArray[Any]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         """How many samples there are."""
         return len(self.latents)
+
+    @property
+    def context(self) -> Held:
+        """What all contexts took together when they were largest."""
+        return max(self.contexts, key=lambda held: held.total)
 
     @property
     def outputs(self) -> tuple[str, ...]:

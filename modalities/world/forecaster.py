@@ -101,7 +101,7 @@ class Forecaster:
         ids = future_actions(self.model, actions, samples, horizon)
         root = observations if isinstance(observations, Branch) else self.encode(observations, rewind=0, seed=seed)
         seeds = [mixed_seed(seed, sample) for sample in range(samples)]
-        made, most = self._roll([leaf(root, one) for one in seeds], ids, horizon, note)
+        made, most = self._roll([leaf(root, one) for one in seeds], ids, horizon, note, close=True)
         whole = max(len(part) for part in made)
         kept = [n for n, part in enumerate(made) if len(part) == whole]
         latents = torch.stack([torch.cat(made[n])[: self._latent_frames(horizon)] for n in kept])
@@ -129,12 +129,12 @@ class Forecaster:
             )
         ids = future_actions(self.model, self._held(actions, len(branches), frames), len(branches), frames)
         sessions = [branch.session for branch in branches]
-        made, most = self._roll(sessions, ids, frames, None)
+        made, most = self._roll(sessions, ids, frames)
         for branch, part in zip(branches, made, strict=True):
             branch.latents = (*branch.latents, *part)
         latents = torch.stack([torch.cat(part) for part in made])
         seeds = tuple(session.state.seed for session in sessions)
-        return Forecast(latents, frames, self.model.codec, ids, seeds, most.total, most)
+        return Forecast(latents, frames, self.model.codec, ids, seeds, most[0].total, most)
 
     def restore(self, path: str | Path) -> Branch:
         """The branch that was saved with ``Branch.snapshot``."""
@@ -158,22 +158,28 @@ class Forecaster:
         return -(-frames // int(getattr(self.model.codec, "frames_per_latent", 1)))
 
     def _roll(
-        self, sessions: Sequence[Session], ids: Ids | None, frames: int, note: Note | None
-    ) -> tuple[list[list[Tensor]], Held]:
-        """The clean chunks of every session, and the most bytes that contexts held; ``batch`` sessions at a time."""
+        self, sessions: Sequence[Session], ids: Ids | None, frames: int, note: Note | None = None, close: bool = False
+    ) -> tuple[list[list[Tensor]], tuple[Held, ...]]:
+        """The clean chunks of every session, and the most that contexts held when so many chunks were made.
+
+        ``batch`` sessions at a time; ``close``: each is freed when it has come to its end.
+        """
         per_chunk = self.model.frames_per_chunk
         chunks = -(-frames // per_chunk)
         made: list[list[Tensor]] = [[] for _ in sessions]
-        most, stopped = Held(), False
+        most, stopped = [Held()] * chunks, False
         for first in range(0, len(sessions), self.batch):
             group, parts = sessions[first : first + self.batch], made[first : first + self.batch]
             for session, row in zip(group, () if ids is None else ids[first:], strict=False):
                 session.send("action", np.pad(row, (0, chunks * per_chunk - frames), "edge").tolist())
-            while not stopped and (behind := [i for i, part in enumerate(parts) if len(part) < chunks]):
-                events = advance([group[i] for i in behind])  # some may have a commit to make first: they end later
-                for i, fresh in zip(behind, events, strict=True):
-                    parts[i].extend(event.payload for event in fresh)
-                if any(events):
-                    most = max(most, held_by(group), key=lambda held: held.total)
+            while not stopped and len(parts[0]) < chunks:
+                events = advance(group)
+                for part, fresh in zip(parts, events, strict=True):
+                    part.extend(event.payload for event in fresh)
+                if events[0]:
+                    at = len(parts[0]) - 1
+                    most[at] = max(most[at], held_by(group), key=lambda held: held.total)
                     stopped = note is not None and bool(note(sum(min(len(p) * per_chunk, frames) for p in made)))
-        return made, most
+            for session in group if close else ():
+                session.close()
+        return made, tuple(most)

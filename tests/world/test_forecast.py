@@ -40,7 +40,7 @@ class Reader:
 
 
 def forecast_of(latents: Tensor, horizon: int = 2) -> Forecast:
-    return Forecast(latents, horizon, Reader(), None, (0, 1, 2, 3), 0, Held())
+    return Forecast(latents, horizon, Reader(), None, (0, 1, 2, 3), 0, (Held(),))
 
 
 def test_outputs_are_read_once_when_they_are_asked_for() -> None:

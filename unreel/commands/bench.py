@@ -25,11 +25,13 @@ def bench(
     readme: Annotated[Path | None, typer.Option(help="Put the table between its markers in this document.")] = None,
     plots: Annotated[Path | None, typer.Option(help="Draw into this folder (needs unreel[bench]).")] = None,
     calibrate: Annotated[bool, typer.Option(help="reuse: find thresholds, write them into the model's card.")] = False,
-    data: Annotated[Path | None, typer.Option(help="panorama, rig, motion: the folder to learn from.")] = None,
-    model: Annotated[str | None, typer.Option(help="panorama, rig, motion: a model of yours, by its folder.")] = None,
+    data: Annotated[Path | None, typer.Option(help="panorama, rig, motion, forecast: the folder of real data.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="panorama, rig, motion, forecast: a model of yours, by its folder.")
+    ] = None,
     part: Annotated[
         list[str] | None,
-        typer.Option(help="panorama, motion: only this part (repeatable); --json keeps the others."),
+        typer.Option(help="panorama, motion, forecast: only this part (repeatable); --json keeps the others."),
     ] = None,
 ) -> None:
     """Run a benchmark and print its table.

@@ -1,0 +1,158 @@
+"""Forecasts on held-out play: quality and calibration of many futures, what sharing saves, how well keys are obeyed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import unreel
+from unreel.benchmarks import _parts, _tables
+from unreel.benchmarks._forecast_clips import Given, load_clips
+from unreel.benchmarks._forecast_parts import calibration, control, quality
+from unreel.benchmarks._forecast_sharing import BATCHES, sharing
+from unreel.engine.errors import UserError
+from unreel.engine.model import Model
+from unreel.report import write_json
+
+WINDOWS, SAMPLES = 32, 8
+PARTS: dict[str, Callable[[Given], dict[str, Any]]] = {
+    "quality": quality, "calibration": calibration, "sharing": sharing, "control": control,
+}  # fmt: skip
+METRICS = {"psnr": "PSNR, dB", "miou": "mIoU", "d1": "d1", "absrel": "AbsRel"}
+
+
+def run(
+    quick: bool = False,
+    data: Path | None = None,
+    parts: Sequence[str] = (),
+    json: Path | None = None,
+    model: Model | None = None,
+) -> dict[str, Any]:
+    """All parts, or some. Each is written to ``json`` as it comes, beside what that file holds of other parts already.
+
+    ``model`` is `doom` where it is shipped, and `dream` otherwise; ``data`` the folder of played episodes.
+
+    Raises:
+        UserError: a part of no name; no held-out episodes.
+    """
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        raise UserError(f"forecast has no part {', '.join(unknown)}: it has {', '.join(PARTS)}")
+    model = model or unreel.load("doom" if "doom" in unreel.models() else "dream")
+    given = Given(model, load_clips(model, data, 3 if quick else WINDOWS), 3 if quick else SAMPLES, quick)
+    results = _parts.before(json) if parts and json is not None and json.exists() else {}
+    for name in parts or PARTS:
+        results[name] = {"setting": {**_tables.setting(), "quick": quick}, **_parts.plain(PARTS[name](given))}
+        results["model"] = {"name": model.name, "steps": model.card.schedule.steps, "training": model.card.training}
+        results["gates"] = gates(results)
+        if json is not None:
+            write_json(json, results)
+    return results
+
+
+def gates(results: dict[str, Any]) -> dict[str, bool]:
+    """What a forecast must show, of the parts that were measured."""
+    found: dict[str, bool] = {}
+    seen = results.get("quality", {})
+    if "regression" in seen.get("sharpness", {}):
+        sharp = seen["sharpness"]
+        found["sharper than regression at every horizon"] = all(
+            a > b for a, b in zip(sharp["forecast"], sharp["regression"], strict=True)
+        )
+        far = [n for n, horizon in enumerate(seen["horizons"]) if horizon >= 8]
+        for metric in ("miou", "d1"):
+            if metric in seen:
+                ours, theirs = seen[metric]["forecast"]["best"], seen[metric]["regression"]["mean"]
+                found[f"best of {seen['samples']} above regression in {METRICS[metric]} from 8 frames on"] = all(
+                    ours[n] > theirs[n] for n in far
+                )
+    for name, one in results.get("calibration", {}).items():
+        if name != "setting":
+            found[f"error of {name} rises with its uncertainty"] = one["monotone"]
+    if "sharing" in results:
+        ways = [one for name, one in results["sharing"].items() if name.startswith("batch")]
+        found["a batch at least 2 times as fast as runs alone"] = max(o["faster_wall"]["median"] for o in ways) >= 2
+        found["context bytes at most 25 % of runs alone"] = min(one["bytes_over_alone"] for one in ways) <= 0.25
+    if "control" in results:
+        errors = results["control"]["position_error"]
+        found["the player nearer to where it went than where it was"] = all(
+            a < b for a, b in zip(errors["forecast"], errors["copy last"], strict=True)
+        )
+    return found
+
+
+def _quality_table(found: dict[str, Any]) -> str:
+    tables = []
+    head = [*(f"+{horizon}" for horizon in found["horizons"])]
+    for metric, title in METRICS.items():
+        if metric in found:
+            form = ".1f" if metric == "psnr" else ".3f"
+            body = []
+            for row, values in found[metric].items():
+                body += [
+                    [
+                        row if kind == "mean" else f"{row}, best of {found['samples']}",
+                        *(format(v, form) for v in values[kind]),
+                    ]
+                    for kind in ("mean", "best")
+                    if kind in values
+                ]
+            tables.append(_tables.markdown((title, *head), body))
+    body = [[row, *(f"{value:.2f}" for value in values)] for row, values in found["sharpness"].items()]
+    tables.append(_tables.markdown(("gradient energy over real", *head), body))
+    return "\n\n".join([*tables, f"{found['windows']} windows, {found['samples']} futures each; of that frame alone."])
+
+
+def _calibration_table(found: dict[str, Any]) -> str:
+    head = ("error by bins of rising uncertainty", "lowest", "middle", "highest", "Spearman", "monotone")
+    body = [
+        [name, *(f"{one['error'][n]:.3g}" for n in (0, len(one["error"]) // 2, -1)), f"{one['spearman']:.2f}",
+         "yes" if one["monotone"] else "no"]
+        for name, one in found.items() if name != "setting"
+    ]  # fmt: skip
+    return _tables.markdown(head, body)
+
+
+def _sharing_table(found: dict[str, Any]) -> str:
+    title = f"{found['futures']} futures of {found['frames']} frames"
+    head = (title, "CPU, s", "wall, s", "faster, CPU", "faster, wall", "context, MB", "over alone", "difference")
+    alone = found["alone"]
+    body = [["runs alone", f"{alone['cpu_s']:.1f}", f"{alone['wall_s']:.1f}", "", "",
+             _tables.megabytes(alone["context_bytes"]), "", ""]]  # fmt: skip
+    for name in (f"batch of {batch}" for batch in BATCHES):
+        one = found[name]
+        body.append([
+            name, f"{one['cpu_s']:.1f}", f"{one['wall_s']:.1f}", _tables.ratio(one["faster_cpu"]),
+            _tables.ratio(one["faster_wall"]), _tables.megabytes(one["context_bytes"]),
+            f"{one['bytes_over_alone']:.0%}", f"{one['largest_difference']:.2g}",
+        ])  # fmt: skip
+    observed = found["observed"]
+    note = (
+        f"The context of the past takes {_tables.megabytes(observed['context_bytes'])} MB once; with what the futures "
+        f"add, a batch of {BATCHES[-1]} takes {observed['bytes_over_alone_by_chunk'][0]:.0%} of runs alone after the "
+        f"first chunk and {observed['bytes_over_alone_by_chunk'][-1]:.0%} after the last."
+    )
+    return f"{_tables.markdown(head, body)}\n\n{note}"
+
+
+def _control_table(found: dict[str, Any]) -> str:
+    head = (f"player's position error, {found['unit']}", *(f"+{frames}" for frames in found["frames"]))
+    body = [[row, *("none" if v is None else f"{v:.1f}" for v in values)] for row, values in
+            found["position_error"].items()]  # fmt: skip
+    return f"{_tables.markdown(head, body)}\n\nRead by {found['reader']}."
+
+
+SECTIONS = {
+    "quality": _quality_table, "calibration": _calibration_table, "sharing": _sharing_table, "control": _control_table,
+}  # fmt: skip
+
+
+def table(results: dict[str, Any]) -> str:
+    """Markdown of all parts that were measured, and what holds."""
+    shown = [f"Model `{results['model']['name']}`."]
+    for name, section in SECTIONS.items():
+        if name in results:
+            shown.append(f"{section(results[name])}\n\n{_tables.caption(results[name]['setting'])}")
+    shown.append("\n".join(f"- {'met' if met else 'MISSED'}: {gate}" for gate, met in results["gates"].items()))
+    return "\n\n".join(shown)
