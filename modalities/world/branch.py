@@ -7,8 +7,6 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from torch import Tensor
-
 from unreel.engine.context.sharing import Held, held
 from unreel.engine.errors import UserError
 from unreel.engine.finish import next_emitted
@@ -19,11 +17,11 @@ from unreel.engine.session import Session
 class Branch:
     """One future, at the point in time it has come to. Made by ``Forecaster.encode``; ``Forecaster.step`` moves it on.
 
-    ``children`` are its forks. ``latents`` are the chunks (T, C, h, w) made since the observations, forks included.
+    ``children`` are its forks.
     """
 
-    def __init__(self, session: Session, parent: Branch | None = None, latents: tuple[Tensor, ...] = ()) -> None:
-        self.session, self.parent, self.latents = session, parent, latents
+    def __init__(self, session: Session, parent: Branch | None = None) -> None:
+        self.session, self.parent = session, parent
         self.children: list[Branch] = []
         settle(session)
         if parent is None:
@@ -40,7 +38,7 @@ class Branch:
         session = self.session.fork()
         if seed is not None:
             session.state.seed = seed
-        child = Branch(session, self, self.latents)
+        child = Branch(session, self)
         self.children.append(child)
         return child
 
@@ -53,10 +51,9 @@ class Branch:
         if chunks < 1:
             raise UserError(f"a branch rewinds 1 chunk or more, got {chunks}")
         self.session.rewind(self.chunk - chunks - 1)
-        self.latents = self.latents[: len(self.latents) - chunks]
 
     def snapshot(self, path: str | Path) -> None:
-        """Save it (safetensors); ``Forecaster.restore`` continues bit for bit. ``latents`` are not part of it."""
+        """Save it (safetensors); ``Forecaster.restore`` continues bit for bit."""
         self.session.snapshot(path)
 
     def close(self) -> None:

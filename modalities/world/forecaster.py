@@ -130,8 +130,6 @@ class Forecaster:
         ids = future_actions(self.model, self._held(actions, len(branches), frames), len(branches), frames)
         sessions = [branch.session for branch in branches]
         made, most = self._roll(sessions, ids, frames)
-        for branch, part in zip(branches, made, strict=True):
-            branch.latents = (*branch.latents, *part)
         latents = torch.stack([torch.cat(part) for part in made])
         seeds = tuple(session.state.seed for session in sessions)
         return Forecast(latents, frames, self.model.codec, ids, seeds, most[0].total, most)

@@ -21,7 +21,7 @@ def test_rewinding_goes_back_to_what_was_and_no_further_than_the_observations(fa
     forecaster.step(branch, "d")
     assert branch.chunk == 6
     branch.rewind(2)
-    assert (branch.chunk, branch.latents) == (4, ())
+    assert branch.chunk == 4
     assert torch.equal(forecaster.step(branch, "w").latents, first)
     with pytest.raises(UserError, match="cannot rewind"):
         branch.rewind(2)
@@ -36,7 +36,7 @@ def test_forks_go_their_own_way_and_leave_the_parent_where_it_was(fake: Model) -
     same, other = root.fork(), root.fork(seed=9)
     made = forecaster.step([same, other], ["w", "w"]).latents
     assert (made[0] - made[1]).abs().max() > 0.01
-    assert (root.chunk, len(root.latents), len(same.latents)) == (5, 1, 2)
+    assert (root.chunk, same.chunk) == (5, 6)
     assert torch.allclose(forecaster.step(root, "w").latents[0], made[0], atol=1e-5)
 
 

@@ -77,7 +77,7 @@ def test_a_step_moves_every_branch_under_its_own_action(fake: Model) -> None:
     torch.testing.assert_close(alone.latents[0], made.latents[0], atol=ALIKE, rtol=0)
     two = forecaster.step([left, right], np.array([[1, 2, 3, 4], [4, 4, 4, 4]]), frames=4)
     assert two.latents.shape[1] == 4
-    assert [len(branch.latents) for branch in (left, right, again, root)] == [3, 3, 1, 0]
+    assert [branch.chunk for branch in (left, right, again, root)] == [7, 7, 5, 4]
 
 
 def test_observations_may_be_a_clip_a_list_or_a_trajectory(fake: Model, tmp_path: Path) -> None:
