@@ -10,8 +10,8 @@ import heapq
 
 import numpy as np
 
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import Ints
 
 CELLS = 40  # along the longest side
 BRANCHES = 12

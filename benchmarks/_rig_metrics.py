@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import Ints
 
 CLOSE = 0.075  # of the longest side: 0.15 in coordinates from -1 to 1
 ALONG = 0.01  # between two points of a bone, of the longest side

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.materials import Looks, plain_material
 from unreel.modalities.skeleton.mesh import Mesh, Part
 from unreel.modalities.skeleton.rig import Rig
 from unreel.modalities.skeleton.rotations import Floats, unit
-from unreel.modalities.skeleton.skeleton import Ints, Skeleton
+from unreel.modalities.skeleton.skeleton import Skeleton
 
 COLOURS = ((0.85, 0.55, 0.2, 1.0), (0.2, 0.45, 0.8, 1.0), (0.75, 0.2, 0.25, 1.0))  # middle, left, right
 THICK, WAIST = 0.14, 0.25  # of a bone's length: half its thickness, and where that is

@@ -13,10 +13,11 @@ from unreel.modalities.rig.joint import Joint
 from unreel.modalities.rig.naming import named
 from unreel.modalities.rig.net import RigNet
 from unreel.modalities.rig.subject import Subject, subject_of
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.mesh import Mesh
 from unreel.modalities.skeleton.rig import Rig
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import Ints, Skeleton
+from unreel.modalities.skeleton.skeleton import Skeleton
 from unreel.modalities.skeleton.skinning import lift_weights
 from unreel.modalities.skeleton.surface import sample_surface
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.mesh import Box, Mesh, box_of
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import Ints
 from unreel.modalities.skeleton.surface import sample_surface
 
 POINTS = 1024  # as RigAnything has them

@@ -16,12 +16,13 @@ from unreel.engine.errors import UserError
 from unreel.modalities.skeleton.animation import pose_nodes, sample
 from unreel.modalities.skeleton.clips import Clip, from_globals
 from unreel.modalities.skeleton.document import Document, damaged, load_document
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.materials import read_looks
 from unreel.modalities.skeleton.mesh import Part, make_mesh
 from unreel.modalities.skeleton.primitives import Skinned, moved, read_mesh
 from unreel.modalities.skeleton.rig import Rig
 from unreel.modalities.skeleton.rotations import Floats, nearest_rotation
-from unreel.modalities.skeleton.skeleton import Ints, Skeleton, unique_names
+from unreel.modalities.skeleton.skeleton import Skeleton, unique_names
 from unreel.modalities.skeleton.skinning import skin
 
 ROOT = -1  # stands for a root that is no node of the file

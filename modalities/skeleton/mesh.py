@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.engine.errors import UserError
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.materials import Looks
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from unreel.modalities.skeleton.skeleton import Ints, Skeleton
+from unreel.modalities.skeleton.kinematics import Ints
+from unreel.modalities.skeleton.skeleton import Skeleton
 
 # Role -> spellings, after prefix, side and separators are taken off. A number at the end stays part of the spelling.
 SPELLINGS = {

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.names import partners, roles
 from unreel.modalities.skeleton.rig import Rig
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import Ints
 
 FRAMES = 64  # poses looked at, over all clips
 LOOSE = 0.02  # of the skeleton's size: a joint that strays further from its parent's frame is not held by it

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from unreel.modalities.skeleton.document import Document
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.mesh import Part, clean_part
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import Ints
 from unreel.modalities.skeleton.skinning import top_weights
 
 TRIANGLES, STRIP, FAN = 4, 5, 6

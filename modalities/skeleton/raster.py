@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import Ints
 
 EMPTY = np.iinfo(np.int64).max
 DEPTHS = np.float32(2**30)  # steps of the z-buffer

@@ -17,12 +17,13 @@ from PIL import Image, ImageDraw
 
 from unreel.modalities.media.frames import Frames
 from unreel.modalities.skeleton.clips import Clip
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.materials import Looks, Picture
 from unreel.modalities.skeleton.mesh import Mesh
 from unreel.modalities.skeleton.raster import Camera, Visible, orbit, rasterise
 from unreel.modalities.skeleton.rig import Rig
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import Ints, Skeleton
+from unreel.modalities.skeleton.skeleton import Skeleton
 
 BACKGROUND = (0.93, 0.94, 0.96)
 LIGHTS = (((0.4, 0.8, 0.6), 0.75), ((-0.7, 0.3, 0.2), 0.25))  # direction towards the light, strength

@@ -8,9 +8,10 @@ import numpy as np
 
 from unreel.engine.errors import UserError
 from unreel.modalities.skeleton.clips import Clip
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.mesh import Mesh
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import Ints, Skeleton
+from unreel.modalities.skeleton.skeleton import Skeleton
 from unreel.modalities.skeleton.skinning import skin, skin_matrices, skin_normals, top_weights
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from unreel.engine.errors import UserError
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.rotations import Floats, library
-from unreel.modalities.skeleton.skeleton import Ints
 
 INFLUENCES = 4  # joints per vertex, as glTF viewers expect
 

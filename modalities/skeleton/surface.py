@@ -8,9 +8,9 @@ import fast_simplification
 import numpy as np
 
 from unreel.engine.errors import UserError
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.mesh import Mesh
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import Ints
 
 
 def vertex_tangents(positions: Floats, normals: Floats, uv: Floats, faces: Ints) -> Floats:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from unreel.modalities.motion.body import BODY
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.materials import Looks, plain_material
 from unreel.modalities.skeleton.mesh import Mesh, Part
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import Ints
 
 STEP = 0.024  # metres between the points of the grid
 MELT = 0.03  # metres over which two capsules become one

@@ -10,10 +10,11 @@ import numpy as np
 from unreel.engine.errors import UserError
 from unreel.modalities.skeleton.catalog import Entry, read_catalog
 from unreel.modalities.skeleton.gltf import read_rig
+from unreel.modalities.skeleton.kinematics import Ints
 from unreel.modalities.skeleton.natural import natural
 from unreel.modalities.skeleton.rig import Rig
 from unreel.modalities.skeleton.rotations import Floats
-from unreel.modalities.skeleton.skeleton import Ints, Skeleton
+from unreel.modalities.skeleton.skeleton import Skeleton
 from unreel.modalities.skeleton.surface import decimated
 
 FINE, COARSE = 6000, 800  # faces of the two resolutions, at most
