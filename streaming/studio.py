@@ -110,8 +110,13 @@ class Studio:
         if desk is None:
             return
         began = time.perf_counter()
-        desk.presenter.take(event)
-        film = desk.presenter.film()
+        try:
+            desk.presenter.take(event)
+            film = desk.presenter.film()
+        except Exception:
+            log.exception("an event could not be presented")
+            self._end(id, "failed", "what was made cannot be shown")
+            return
         encoded = {}
         for format in set(desk.encoders) - desk.formats:
             del desk.encoders[format]  # whoever comes back to it begins with a key

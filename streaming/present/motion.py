@@ -16,7 +16,7 @@ from unreel.engine.errors import UserError
 from unreel.engine.model import Model
 from unreel.engine.types import Event
 from unreel.modalities.media.frames import Frames
-from unreel.modalities.motion.body import proportions
+from unreel.modalities.motion.body import BODY, proportions
 from unreel.modalities.motion.figure import figure
 from unreel.modalities.motion.film import FollowingCamera, Stage
 from unreel.modalities.motion.poses import Poses
@@ -120,15 +120,15 @@ class MotionRecording(GlbRecording):
         return replace(self.shown, clips=(motion.clip(),))
 
 
-def carried(motion: Motion, skeleton: Skeleton) -> Motion:
-    """A motion on the skeleton that is shown."""
-    return motion if skeleton is motion.skeleton else retarget(motion, skeleton)
-
-
 def ahead(body: Skeleton, shown: Skeleton) -> list[float]:
-    """Where a metre ahead (+Z) of the body leads on the skeleton that is shown: x and z."""
+    """Where a metre ahead (+Z) of the body leads on the skeleton that is shown: x and z.
+
+    Raises:
+        UserError: no motion of the body can be carried there.
+    """
     root = body.translations[:1] + np.asarray([[0.0, 0, 0], [0, 0, 1]], np.float32)
-    steps = carried(Motion(body, 30.0, root, np.stack([body.rotations] * 2)), shown)
+    steps = Motion(body, 30.0, root, np.stack([body.rotations] * 2))
+    steps = steps if shown is body else retarget(steps, shown)
     x, _, z = (float(number) for number in steps.root[1] - steps.root[0])
     return [round(x, 5), round(z, 5)]
 
@@ -150,6 +150,7 @@ def shape(model: Model, data: bytes, suffix: str, way: str) -> Shape:
         raise UserError(f"{model.name} moves rigs: send a rigged .glb, got {suffix}")
     rig: Any = read_rig(data, clips=False)
     told = proportions(rig.skeleton)
+    ahead(BODY, rig.skeleton)  # says what is wrong at once
     about = {"vertices": len(rig.mesh.positions), "joints": len(rig.skeleton), "notes": list(rig.notes)}
     return Shape(rig, glb_bytes(rig), (("body", told.tolist()),), about)
 

@@ -2,6 +2,8 @@
 
 import { Hud } from "./hud.js";
 import { Keys } from "./keys.js";
+import { Meshes } from "./meshes.js";
+import { listModels } from "./models.js";
 import { STAGES } from "./stages.js";
 import { upload } from "./upload.js";
 import { Wire } from "./wire.js";
@@ -42,6 +44,7 @@ const events = {
 
 const wire = new Wire(socketUrl(), { message: onMessage, state: onState });
 const keys = new Keys($("pad"), (action) => control("action", action));
+const meshes = new Meshes({ begin: (more) => newWorld(null, more), token: () => token, say: (text) => hud.status(text) });
 
 function socketUrl() {
   const url = new URL("/v1/stream", location.href);
@@ -56,14 +59,17 @@ function modalityOf(model) {
 }
 
 // Show the stage of a modality; it is made when first needed and kept.
-function enter(modality) {
+async function enter(modality) {
   const one = STAGES[modality];
-  one.stage ??= one.make(events, control);
+  one.stage ??= await one.make(events, control);
   if (stage !== one.stage) stage?.player.reset();
   stage = one.stage;
   document.body.dataset.modality = modality;
-  for (const other of Object.values(STAGES)) $(other.canvas).hidden = other !== one;
+  for (const other of Object.values(STAGES)) $(other.canvas).hidden = other.canvas !== one.canvas;
   $("hint").textContent = one.hint;
+  $("again").textContent = one.again;
+  $("download").textContent = `Download ${one.file}`;
+  $("move").hidden = true;
 }
 
 function setState(state, text = "") {
@@ -105,8 +111,8 @@ function onMessage(message, data) {
     },
     configured: () => onConfigured(message),
     media: () => {
-      stage.player.configure(message);
-      hud.format(`${message.format} ${message.width}×${message.height}`);
+      stage.player.configure(message, data);
+      hud.format(message.format === "rows" ? message.layout : `${message.format} ${message.width}×${message.height}`);
     },
     chunk: () => {
       lastSeq = message.seq;
@@ -123,12 +129,28 @@ function onMessage(message, data) {
     error: () => onError(message),
     closing: () => {
       if (message.session_kept) return;
+      if (message.reason === "finished" && stage.finished && !restart) return finish();
       const words = { replaced: "Resumed somewhere else.", shutdown: "The server is going down.",
         idle: "Ended: nobody was there.", finished: "The film is over." };
       if (!restart) over(words[message.reason] ?? (message.message || "Ended."));
     },
   };
   handlers[message.type]?.();
+}
+
+// The session has come to its end, and there is something to be shown for it.
+function finish() {
+  store.removeItem("session");
+  if (configured.role !== "owner" || !configured.recording) return over("Finished.");
+  setState("over", "Fetching the rig");
+  const one = stage;
+  one.finished($("download").href).then(
+    (joints) => {
+      setState("over", `Rigged: ${joints} joints`);
+      $("move").hidden = !meshes.mover();
+    },
+    (error) => over(error.message),
+  );
 }
 
 function onError(message) {
@@ -161,7 +183,10 @@ function onConfigured(message) {
   $("place-form").hidden = !message.model.controls.includes("place");
   $("view-form").hidden = !message.model.controls.includes("view");
   $("place").replaceChildren(new Option("Any", ""), ...(message.model.places ?? []).map((name) => new Option(name, name)));
-  $("model").value = message.model.name;
+  if ($("model").value !== message.model.name) {
+    $("model").value = message.model.name;
+    showModel();
+  }
   if (message.role !== "owner") return;
   $("download").hidden = !message.recording;
   const words = new URLSearchParams({ key: message.key, ...(token && { token }) });
@@ -187,9 +212,11 @@ function setPaused(value) {
 
 function wish() {
   const name = $("model").value || models[0]?.id;
+  const model = models.find((one) => one.id === name);
+  const [mesh, prompt] = [meshes.of(model), model?.controls.includes("prompt") ? $("prompt").value.trim() : ""];
   return {
     type: "configure", model: name, seed: Math.max(0, Math.floor(Number($("seed").value) || 0)),
-    preset: $("preset").value || null, formats,
+    preset: $("preset").value || null, formats, ...(mesh && { mesh }), ...(prompt && { prompt }),
   };
 }
 
@@ -200,7 +227,11 @@ async function start(hello, modality = modalityOf(models.find((model) => model.i
   paused = false;
   hud.veil("");
   setState("connecting");
-  enter(modality);
+  await enter(modality);
+  if (meshes.lacks(hello) && !store.getItem("session")) {
+    setState("over", "Ready");
+    return hud.veil("Choose a mesh to rig, or use the example.");
+  }
   formats = query.get("format") && modality === "video" ? [query.get("format")] : await STAGES[modality].formats();
   wire.url = socketUrl();
   wire.resume = () => {
@@ -212,7 +243,7 @@ async function start(hello, modality = modalityOf(models.find((model) => model.i
 }
 
 function newWorld(event, more = {}) {
-  event.preventDefault();
+  event?.preventDefault();
   store.removeItem("session");
   const next = { ...wish(), ...more };
   if (configured?.role === "owner" && wire.socket) {
@@ -228,6 +259,7 @@ function showModel() {
   const model = models.find((one) => one.id === $("model").value) ?? models[0];
   const options = [["", "Standard"], ...model.presets.map((name) => [name, name])];
   $("preset").replaceChildren(...options.map(([value, text]) => new Option(text, value)));
+  meshes.show(model);
 }
 
 function wireButtons() {
@@ -239,6 +271,7 @@ function wireButtons() {
     if (to !== null) control("rewind", to);
   };
   $("fork").onclick = () => control("fork");
+  $("move").onclick = () => meshes.move(stage.glb);
   $("world").onsubmit = (event) => newWorld(event);
   $("view-form").onsubmit = async (event) => {
     event.preventDefault();
@@ -277,21 +310,10 @@ function wireButtons() {
   });
 }
 
-async function listModels() {
-  for (;;) {
-    const answer = await fetch("/v1/models", { headers: token ? { authorization: `Bearer ${token}` } : {} });
-    if (answer.ok) return (await answer.json()).data;
-    if (answer.status !== 401) throw new Error((await answer.json()).error?.message ?? answer.statusText);
-    $("ask").showModal();
-    await new Promise((done) => $("ask").addEventListener("close", done, { once: true }));
-    token = $("token").value;
-    store.setItem("token", token);
-  }
-}
-
 async function main() {
   wireButtons();
-  models = await listModels();
+  [models, token] = await listModels(token);
+  meshes.models = models;
   $("model").replaceChildren(...models.map((model) => new Option(model.id, model.id)));
   showModel();
   if (query.get("seed")) $("seed").value = query.get("seed");

@@ -1,7 +1,6 @@
-// Chunks in, pictures on a canvas out, at the stream's rate and as late as never needed.
-//
-// Frames wait in `queue` for their time. The first frame of a chunk that obeys a control of ours is shown at once
-// and what waited before it is dropped; a queue that grows longer than two chunks is shortened.
+// Chunks in, pictures on a canvas out.
+
+import { Paced } from "./paced.js";
 
 export async function decodable() {
   // Formats this browser can show, best first.
@@ -10,21 +9,25 @@ export async function decodable() {
   return support?.supported ? ["h264", "jpeg"] : ["jpeg"];
 }
 
-export class Player {
-  // events: acked(seq), shown(header, firstOfChunk), failed(error)
+export class Player extends Paced {
+  // events: Paced's, and failed(error)
   constructor(canvas, events) {
+    super(events);
     this.canvas = canvas;
     this.context = canvas.getContext("2d", { alpha: false, desynchronized: true });
-    this.events = events;
     this.media = null;
     this.decoder = null;
     this.headers = new Map(); // frame number -> { header, index, cut }
     this.count = 0;
-    this.queue = []; // { picture, header, index, cut }
-    this.nextAt = 0;
-    this.drawn = 0;
     this.chain = Promise.resolve();
-    requestAnimationFrame((now) => this._tick(now));
+  }
+
+  paint(entry) {
+    this.context.drawImage(entry.picture, 0, 0, this.canvas.width, this.canvas.height);
+  }
+
+  close(entry) {
+    entry.picture.close();
   }
 
   configure(media) {
@@ -32,6 +35,7 @@ export class Player {
     if (same && this.decoder?.state === "configured") return; // resumed: the decoder goes on where it was
     this.reset();
     this.media = media;
+    this.fps = media.fps || 15;
     if (this.canvas.width !== media.width || this.canvas.height !== media.height) {
       this.canvas.width = media.width;
       this.canvas.height = media.height;
@@ -49,8 +53,7 @@ export class Player {
     if (this.decoder && this.decoder.state !== "closed") this.decoder.close();
     this.decoder = null;
     this.headers.clear();
-    for (const entry of this.queue) entry.picture.close();
-    this.queue = [];
+    this.forget();
   }
 
   // `cut`: show its first frame at once
@@ -78,51 +81,13 @@ export class Player {
       frame.close();
       return;
     }
-    this._enqueue({ picture: frame, ...entry });
+    this.enqueue({ picture: frame, count: entry.header.sizes.length, ...entry });
   }
 
   async _pushJpeg(header, parts, cut) {
     for (const [index, part] of parts.entries()) {
       const picture = await createImageBitmap(new Blob([part], { type: "image/jpeg" }));
-      this._enqueue({ picture, header, index, cut: cut && index === 0 });
+      this.enqueue({ picture, header, index, count: parts.length, cut: cut && index === 0 });
     }
-  }
-
-  _enqueue(entry) {
-    const last = entry.index === entry.header.sizes.length - 1;
-    if (last) this.events.acked(entry.header.seq);
-    if (entry.header.replay && !last) {
-      entry.picture.close();
-      return;
-    }
-    const limit = 2 * entry.header.sizes.length;
-    if (entry.cut || entry.header.replay) this._drop(0);
-    else if (this.queue.length > limit) this._drop(limit);
-    this.queue.push(entry);
-    if (document.hidden) this._drop(1);
-  }
-
-  _drop(keep) {
-    while (this.queue.length > keep) {
-      const entry = this.queue.shift();
-      if (entry.index === 0) this.events.shown(entry.header, true);
-      entry.picture.close();
-    }
-  }
-
-  _tick(now) {
-    const entry = this.queue[0];
-    if (entry && (now >= this.nextAt - 4 || entry.cut)) {
-      this.queue.shift();
-      const period = 1000 / (this.media?.fps || 15);
-      const rate = this.queue.length > entry.header.sizes.length ? 1.1 : 1;
-      this.nextAt = Math.max(this.nextAt, now - period) + period / rate;
-      if (entry.cut) this.nextAt = now + period;
-      this.context.drawImage(entry.picture, 0, 0, this.canvas.width, this.canvas.height);
-      entry.picture.close();
-      this.drawn += 1;
-      this.events.shown(entry.header, entry.index === 0);
-    }
-    requestAnimationFrame((next) => this._tick(next));
   }
 }

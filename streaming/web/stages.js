@@ -21,13 +21,33 @@ export const STAGES = {
   video: {
     canvas: "screen",
     hint: "W A S D or arrows to move, P to pause.",
+    again: "New world",
+    file: "MP4",
     formats: decodable,
     make: (events) => new VideoStage(events),
   },
   panorama: {
     canvas: "pano",
     hint: "Drag or arrows to turn, wheel or + and − to zoom, Home to look ahead, P to pause.",
+    again: "New world",
+    file: "MP4",
     formats: async () => ["jpeg"],
     make: (events, control) => new PanoramaStage(events, control),
+  },
+  rig: {
+    canvas: "space",
+    hint: "Drag to turn, wheel or two fingers to come closer, P to pause. Every dot is a joint, as the model makes it.",
+    again: "Rig again",
+    file: "GLB",
+    formats: async () => ["rows"],
+    make: async (events, control) => new (await import("./rig.js")).RigStage(events, control),
+  },
+  motion: {
+    canvas: "space",
+    hint: "Drag to turn, wheel or two fingers to come closer, P to pause.",
+    again: "New motion",
+    file: "GLB",
+    formats: async () => ["rows"],
+    make: async (events, control) => new (await import("./motion.js")).MotionStage(events, control),
   },
 };

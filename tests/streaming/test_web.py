@@ -40,7 +40,7 @@ def test_keys_held_become_an_action_the_model_knows(tmp_path: Path) -> None:
 
 
 def test_the_page_speaks_this_version_and_loads_nothing_from_elsewhere() -> None:
-    texts = {path.name: path.read_text(encoding="utf-8") for path in WEB.iterdir()}
+    texts = {path.name: path.read_text(encoding="utf-8") for path in WEB.iterdir() if path.is_file()}
     assert f'VERSION = "{protocol.VERSION}"' in texts["wire.js"]
     for name, text in texts.items():
         addresses = [url for url in re.findall(r"https?://[^\s\"'`)]+", text) if "www.w3.org" not in url]
@@ -49,6 +49,50 @@ def test_the_page_speaks_this_version_and_loads_nothing_from_elsewhere() -> None
         assert (WEB / source.removeprefix("/web/")).exists()
     assert "<script>" not in texts["index.html"]
     assert "style=" not in texts["index.html"], "the page's policy forbids inline style and script"
+
+
+def test_what_is_vendored_stands_alone_and_says_what_it_is() -> None:
+    vendor = WEB / "vendor"
+    text = (vendor / "three.min.js").read_text(encoding="utf-8")
+    assert text.startswith("// three.js 0.187.0, MIT, see three-LICENSE.md")
+    assert "The MIT License" in (vendor / "three-LICENSE.md").read_text(encoding="utf-8")
+    assert re.findall(r"(?:from|import)\s*\(?[\"'](?:\.|/|three)", text) == [], "it imports nothing"
+    used = {name for path in WEB.glob("*.js") for name in re.findall(r"THREE\.(\w+)", path.read_text(encoding="utf-8"))}
+    exported = set(re.findall(r"(?:\bas )?(\w+)[,}]", text[text.rindex("export{") :]))
+    assert used <= exported
+    assert "three.min.js" not in (WEB / "app.js").read_text(encoding="utf-8"), "loaded for bodies alone"
+
+
+PATHS = """
+import { PATHS } from "./motion.mjs";
+const found = {};
+for (const [name, path] of Object.entries(PATHS)) found[name] = path(3, -2, 30);
+console.log(JSON.stringify(found));
+"""
+
+
+@pytest.mark.skipif(NODE is None, reason="node is not installed")
+def test_paths_begin_where_the_body_is_and_as_it_faces(tmp_path: Path) -> None:
+    from unreel.modalities.motion.controls import PathCondition
+    from unreel.modalities.motion.path import ahead
+
+    text = (WEB / "motion.js").read_text(encoding="utf-8")
+    (tmp_path / "motion.mjs").write_text(re.sub(r"^import .*$", "", text, flags=re.M), encoding="utf-8")
+    (tmp_path / "run.mjs").write_text(PATHS, encoding="utf-8")
+    assert NODE is not None
+    done = subprocess.run([NODE, str(tmp_path / "run.mjs")], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert set(said) == {"straight", "circle", "square"}
+    for name, path in said.items():
+        curve = protocol.Curve.model_validate(path)
+        checked = PathCondition().check(curve.model_dump())
+        assert checked is not None
+        told, _ = ahead(np.asarray(checked["points"]), checked["closed"], 1.2, (3, -2, np.radians(30)), 0.0)
+        assert told[1] > 0.4, f"{name} leads ahead"
+        assert abs(told[0]) < 0.15, f"{name} begins straight on"
+    circle = np.asarray(said["circle"]["points"])
+    assert np.allclose(np.linalg.norm(circle - circle.mean(0), axis=1), 2)
 
 
 @pytest.mark.skipif(NODE is None, reason="node is not installed")
