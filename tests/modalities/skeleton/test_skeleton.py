@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-import torch
 
 from unreel.engine.errors import UserError
-from unreel.modalities.skeleton.kinematics import forward
-from unreel.modalities.skeleton.rotations import from_axis_angle, unit
+from unreel.modalities.skeleton.rotations import unit
 from unreel.modalities.skeleton.skeleton import Skeleton, ordered, unique_names
 
 RNG = np.random.default_rng(5)
@@ -17,27 +15,6 @@ def tree() -> Skeleton:
     names = ("pelvis", "left", "toe", "spine", "head")
     turns = unit(RNG.normal(size=(5, 4)))
     return Skeleton(names, np.asarray([-1, 0, 1, 0, 3]), RNG.normal(size=(5, 3)), turns)
-
-
-def test_forward_by_hand() -> None:
-    quarter = from_axis_angle(np.asarray([0, 0, 1.0]), np.pi / 2)
-    skeleton = Skeleton(("a", "b", "c"), np.asarray([-1, 0, 1]), np.asarray([[1, 0, 0]] * 3), np.asarray([quarter] * 3))
-    assert np.allclose(skeleton.positions, [[1, 0, 0], [1, 1, 0], [0, 1, 0]], atol=1e-6)
-    assert skeleton.bones.tolist() == [[0, 1], [1, 2]]
-    assert np.allclose(skeleton.globals @ skeleton.inverse_binds, np.eye(4), atol=1e-6)
-
-
-def test_forward_batches_scales_and_tensors() -> None:
-    skeleton = tree()
-    turns = unit(RNG.normal(size=(7, 5, 4))).astype(np.float32)
-    scales = RNG.uniform(0.5, 2, (7, 5, 3)).astype(np.float32)
-    world = forward(skeleton.parents, skeleton.translations, turns, scales)
-    assert world.shape == (7, 5, 4, 4)
-    tensors = [torch.tensor(value, requires_grad=True) for value in (skeleton.translations, turns, scales)]
-    same = forward(skeleton.parents, *tensors)
-    assert np.allclose(same.detach().numpy(), world, atol=1e-4)
-    same.sum().backward()
-    assert all(value.grad is not None for value in tensors)
 
 
 def test_globals_make_the_same_skeleton() -> None:
