@@ -47,7 +47,7 @@ class Forecaster:
         guidance: float | None = None,
         batch: int = 64,
     ) -> None:
-        options = {"steps": steps, "context": context, "guidance": guidance, "decode": False}
+        options: dict[str, Any] = {"steps": steps, "context": context, "guidance": guidance, "decode": False}
         codec = model.codec
         plain = isinstance(model.settings(options, None).plan, TimePlan) and not hasattr(codec, "emit")
         pictures = hasattr(codec, "outputs") or model.card.modality == "video"

@@ -115,13 +115,12 @@ def future_actions(model: Model, actions: Any, samples: int, horizon: int) -> Id
     if array.ndim == 2:
         if len(array) != samples:
             raise UserError(f"actions (samples, frames) are for {samples} samples, got {array.shape}")
-        ids = np.array([action_ids(model, list(row)) for row in array], dtype=np.int64).reshape(array.shape)
+        rows = [action_ids(model, list(row)) for row in array]
     else:
-        one = action_ids(model, actions if isinstance(actions, str) else list(array.tolist()))
-        ids = np.tile(np.array(one, dtype=np.int64), (samples, 1))
-    if ids.shape[1] < horizon:
+        rows = [action_ids(model, actions if isinstance(actions, str) else list(array.tolist()))] * samples
+    if len(rows[0]) < horizon:
         raise UserError(
-            f"the horizon is {horizon} frames and the actions last {ids.shape[1]}: give one for every frame, as in "
+            f"the horizon is {horizon} frames and the actions last {len(rows[0])}: give one for every frame, as in "
             f"{model.actions[-1]}-{horizon}"
         )
-    return ids[:, :horizon]
+    return np.array([row[:horizon] for row in rows], dtype=np.int64)

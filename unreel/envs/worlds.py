@@ -20,7 +20,7 @@ from unreel.engine.errors import UserError
 from unreel.engine.generate import settle
 from unreel.engine.model import Model
 from unreel.modalities.media.frames import Frames
-from unreel.modalities.video.dream.reward import RewardHead, load_head, look
+from unreel.modalities.video.dream.reward import RewardHead, around_player, load_head
 from unreel.modalities.world.branch import Branch
 from unreel.modalities.world.forecaster import Forecaster
 
@@ -103,13 +103,11 @@ class Dreaming:
         """All worlds a chunk further, in one batch; each holds its action for the whole chunk."""
         made = self.forecaster.step([world.branch for world in worlds], np.asarray(actions, np.int64))
         frames: Frames = made["rgb"]
-        for world in worlds:
-            world.branch.latents = ()  # whoever wants the whole film keeps the frames
         moved = [replace(world, frames=f, made=world.made + 1) for world, f in zip(worlds, frames, strict=True)]
         if self.head is None:
             return moved, Moment(frames, np.zeros(len(worlds)), np.zeros(len(worlds), bool))
         seen = np.stack([np.concatenate([world.frames[-1:], f]) for world, f in zip(worlds, frames, strict=True)])
-        judged = self.head.judge(look(seen))
+        judged = self.head.judge(around_player(seen))
         return moved, Moment(frames, judged.reward.double().numpy(), (judged.ended > ENDED).numpy())
 
 
