@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from unreel.engine.errors import UserError
 from unreel.envs.worlds import Dreaming
 from unreel.modalities.media.frames import Frames
-from unreel.modalities.video.dream.reward import DISCOUNT, RewardHead, look
+from unreel.modalities.video.dream.reward import DISCOUNT, RewardHead, around_player
 from unreel.modalities.world.planner import Planner, PlannerConfig
 
 REMEMBERED = 12  # newest real frames that a plan begins from: what `dream` attends to, and the chunk it copies from
@@ -61,7 +61,7 @@ class ExpectedReturn:
         film = np.concatenate([before, frames], axis=2).reshape(batch * samples, -1, *frames.shape[3:])
         begins = np.arange(0, film.shape[1] - self.chunk, self.chunk)
         parts = film[:, begins[:, None] + np.arange(self.chunk + 1)]  # (B * S, horizon, 1 + chunk, H, W, 3)
-        judged = self.head.judge(look(parts.reshape(-1, *parts.shape[2:])))
+        judged = self.head.judge(around_player(parts.reshape(-1, *parts.shape[2:])))
         reward, ended, value = (part.double().reshape(batch, samples, -1) for part in judged)
         alive = torch.cumprod(1 - ended, dim=-1)
         weight = DISCOUNT ** torch.arange(len(begins))

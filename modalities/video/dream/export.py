@@ -52,6 +52,7 @@ def card(content: Mapping[str, Any]) -> dict[str, Any]:
         "conditions": {"action": {"keys": list(KEYS)}},
         "weights": "dream.safetensors",
         "seeds": "dream_seeds.safetensors",
+        "reward": "dream_reward.safetensors",
         "training": _record(content),
     }
 

@@ -35,9 +35,9 @@ def player_place(frames_TPPC: Frames, least: int = 6) -> Numbers:
     for t, mask in enumerate(masks):
         ys, xs = np.nonzero(mask)
         if len(ys) >= least:
-            places[t] = np.median(xs), np.median(ys)
-            near = (abs(xs - places[t, 0]) < 8) & (abs(ys - places[t, 1]) < 8)
-            places[t] = xs[near].mean(), ys[near].mean()
+            near = (abs(xs - np.median(xs)) < 8) & (abs(ys - np.median(ys)) < 8)
+            if near.any():  # else green pixels all over, but no player
+                places[t] = xs[near].mean(), ys[near].mean()
     return places
 
 

@@ -36,7 +36,7 @@ class Judged(NamedTuple):
     value: Tensor
 
 
-def look(frames_BTPPC: Frames) -> Tensor:
+def around_player(frames_BTPPC: Frames) -> Tensor:
     """What the head sees, uint8 (B, 7, S, S): fish and player in each of the 3 frames, and what lies in the picture."""
     red, green, blue = (frames_BTPPC[..., c].astype(np.int16) for c in range(3))
     fish = (np.clip((np.minimum(red, blue) - green) / PINK, 0, 1) * 255).astype(np.uint8)
@@ -63,7 +63,7 @@ class RewardHead(nn.Module):
         self.head = nn.Sequential(nn.Linear(2 * width * (HALF // 4) ** 2, 96), nn.SiLU(), nn.Linear(96, 3))
 
     def forward(self, seen_BCSS: Tensor) -> Tensor:
-        """Raw answers (B, 3) of what ``look`` gives: log of the reward, logit of the end, value."""
+        """Raw answers (B, 3) of what ``around_player`` gives: log of the reward, logit of the end, value."""
         out: Tensor = self.head(self.body(seen_BCSS.float() / 255.0))
         return out
 

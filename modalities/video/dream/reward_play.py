@@ -19,7 +19,7 @@ from unreel.engine.model import Model
 from unreel.modalities.media.frames import Frames
 from unreel.modalities.video.dream.game import Game
 from unreel.modalities.video.dream.hunter import Sticky, hunt
-from unreel.modalities.video.dream.reward import DISCOUNT, SEEN, look
+from unreel.modalities.video.dream.reward import DISCOUNT, SEEN, around_player
 
 HELD = SEEN - 1  # frames of a chunk, for which an action is held
 CONTEXT = 12  # frames that a dream goes on from
@@ -99,7 +99,7 @@ def record(game: Game, config: PlayConfig, chunks: int, first_level: int) -> tup
     seen, labels, windows, level = [], [], [], first_level
     while sum(map(len, labels)) < chunks:
         frames, actions, truth = episode(game, level, config)
-        seen.append(look(frames[HELD * np.arange(len(actions))[:, None] + np.arange(SEEN)]))
+        seen.append(around_player(frames[HELD * np.arange(len(actions))[:, None] + np.arange(SEEN)]))
         labels.append(truth)
         windows += _windows(frames, actions, truth, config, np.random.default_rng((config.seed, level, 1)))
         level += 1
@@ -141,6 +141,6 @@ def dreamt(model: Model, windows: Sequence[Window], config: PlayConfig, batch: i
                 film.extend(event.payload for event in events)
         for film, window in zip(films, group, strict=True):
             chunks = len(window.labels)
-            seen.append(look(np.concatenate(film)[HELD * np.arange(chunks)[:, None] + np.arange(SEEN)]))
+            seen.append(around_player(np.concatenate(film)[HELD * np.arange(chunks)[:, None] + np.arange(SEEN)]))
             labels.append(window.labels)
     return Samples(torch.cat(seen), np.concatenate(labels))

@@ -23,6 +23,8 @@ from unreel.modalities.video.dream.game import Game
 from unreel.modalities.video.dream.reward import RewardHead
 from unreel.modalities.video.dream.reward_play import PlayConfig, Samples, dreamt, record
 
+WEIGHTS = (4.0, 2.0, 1.0)  # of the losses of reward, end and value: how a fish is eaten is the hardest to see
+
 
 @dataclass(frozen=True)
 class RewardConfig:
@@ -31,7 +33,7 @@ class RewardConfig:
 
     chunks: int = 32_000
     windows: int = 900
-    updates: int = 1000
+    updates: int = 2400
     batch: int = 96
     rate: float = 2e-3
     seed: int = 0
@@ -74,7 +76,7 @@ def fit(kinds: Sequence[Samples], config: RewardConfig, note: Callable[[str], No
         for group in optimiser.param_groups:
             group["lr"] = config.rate * min(1.0, (update + 1) / 50, 2 * (config.updates - update) / config.updates)
         seen, labels, weight = map(torch.cat, zip(*(one.batch(config.batch) for one in drawn), strict=True))
-        parts = (losses(head(seen), labels) * weight[:, None]).mean(0)
+        parts = (losses(head(seen), labels) * weight[:, None]).mean(0) * torch.tensor(WEIGHTS)
         optimiser.zero_grad()
         parts.sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -95,6 +97,11 @@ def area(score: NDArray[Any], truth: NDArray[np.bool_]) -> float:
     return float((rank[truth].sum() - yes * (yes + 1) / 2) / (yes * no)) if yes and no else float("nan")
 
 
+def correlation(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Pearson's; NaN when one of them does not vary."""
+    return float(np.corrcoef(a, b)[0, 1]) if len(a) > 1 and a.std() > 0 and b.std() > 0 else float("nan")
+
+
 def measure(head: RewardHead, samples: Samples) -> dict[str, float]:
     """How well the head judges: areas under ROC curves, and the correlation of value with what followed."""
     (reward, ended, value), labels = (part.numpy() for part in head.judge(samples.seen)), samples.labels
@@ -105,7 +112,7 @@ def measure(head: RewardHead, samples: Samples) -> dict[str, float]:
         "ends": int(labels[:, 1].sum()),
         "reward_auc": area(reward, labels[:, 0] > 0),
         "ended_auc": area(ended, labels[:, 1] > 0),
-        "value_correlation": float(np.corrcoef(value[known], labels[known, 2])[0, 1]),
+        "value_correlation": correlation(value[known], labels[known, 2]),
     }
     return {name: round(figure, 4) for name, figure in figures.items()}
 

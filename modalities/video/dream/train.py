@@ -9,13 +9,17 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from importlib.resources import files
 from pathlib import Path
 
+from unreel.engine.model import Model, load_model
 from unreel.modalities.video.dream.collect import TEST_LEVELS, Shoot, collect
 from unreel.modalities.video.dream.data import load_shards
 from unreel.modalities.video.dream.export import export, export_seeds
+from unreel.modalities.video.dream.reward_train import train_reward
 from unreel.modalities.video.dream.trainer import TrainConfig, Trainer
 
+WEIGHTS = Path(__file__).parents[1] / "weights"
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "8000000000", "MALLOC_TRIM_THRESHOLD_": "16000000000"}  # glibc: 10-15 %
 
 
@@ -30,12 +34,18 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--shards", type=int, default=5, help="training shards to film, 64,000 frames each (0.8 GB)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--warm", default="", help="checkpoint or shipped .safetensors to begin from")
+    parser.add_argument(
+        "--reward", action="store_true", help="train the reward head alone, for OUT/model or the shipped"
+    )
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     wish = parser.parse_args(list(arguments))
     if wish.worker:
         Trainer(TrainConfig(**json.loads(wish.worker))).run()
         return
     out = Path(wish.out)
+    if wish.reward:
+        judge(out)
+        return
     data = Path(wish.data) if wish.data else out / "data"
     film(data, out / "collector-venv", wish.shards)
     config = TrainConfig(
@@ -44,7 +54,17 @@ def main(arguments: Sequence[str]) -> None:
     train(config)
     export(out / "checkpoint.pt", out / "model")
     export_seeds(load_shards(data, "test")[0], out / "model" / "dream_seeds.safetensors")
+    judge(out)
     print(f"exported to {out / 'model'}: load it with unreel.load({str(out / 'model')!r})")
+
+
+def judge(out: Path) -> None:
+    """Train the reward head of the model in ``out``, or of the shipped one where there is none yet."""
+    own = out / "model" / "model.yaml"
+    shipped = Path(str(files("unreel.configs"))) / "models" / "dream.yaml"
+    model: Model = load_model(own, own.parent) if own.exists() else load_model(shipped, WEIGHTS)
+    record = train_reward(model, out / "model", out / "collector-venv")
+    print(f"reward head: {json.dumps(record['held_out'])} in {out / 'model' / 'dream_reward.safetensors'}")
 
 
 def film(data: Path, venv: Path, shards: int) -> None:
