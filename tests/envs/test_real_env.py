@@ -62,7 +62,8 @@ def test_seeds_pick_held_out_levels(env: BigfishEnv) -> None:
         env.reset(options={"start": 1})
 
 
-def test_a_game_that_crashes_says_so(env: BigfishEnv) -> None:
+def test_a_game_that_crashes_says_so() -> None:
+    env = BigfishEnv(command=[*FAKE, "crash"])
     env.reset(seed=1)
     with pytest.raises(UserError, match="ended by itself"):
         env.step(np.int64(7))

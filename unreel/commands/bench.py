@@ -25,7 +25,7 @@ def bench(
     readme: Annotated[Path | None, typer.Option(help="Put the table between its markers in this document.")] = None,
     plots: Annotated[Path | None, typer.Option(help="Draw into this folder (needs unreel[bench]).")] = None,
     calibrate: Annotated[bool, typer.Option(help="reuse: find thresholds, write them into the model's card.")] = False,
-    data: Annotated[Path | None, typer.Option(help="panorama, rig, motion, forecast: the folder of real data.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of real data; plan: of the game's environment.")] = None,
     model: Annotated[
         str | None, typer.Option(help="panorama, rig, motion, forecast: a model of yours, by its folder.")
     ] = None,
