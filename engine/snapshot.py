@@ -45,8 +45,8 @@ def pack(value: Any, tensors: dict[str, Tensor], seen: dict[int, str]) -> Any:
         return {"$" + type(value).__name__: [pack(v, tensors, seen) for v in value]}
     if isinstance(value, Context):
         return {"$Context": {"layers": pack(list(value.layers), tensors, seen), "end": value.end}}
-    fields = {f.name: pack(getattr(value, f.name), tensors, seen) for f in dataclasses.fields(value)}
-    return {"$" + type(value).__name__: fields}
+    given = [f.name for f in dataclasses.fields(value) if f.init]
+    return {"$" + type(value).__name__: {name: pack(getattr(value, name), tensors, seen) for name in given}}
 
 
 def unpack(value: Any, tensors: dict[str, Tensor], session: Session) -> Any:

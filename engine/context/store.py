@@ -36,6 +36,10 @@ class Segment:
     queries_MHD: Tensor | None = None
     k_scale: Tensor | None = None
     v_scale: Tensor | None = None
+    bytes: int = field(init=False, repr=False, compare=False)  # of ``tensors``, counted once: every step asks
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bytes", sum(tensor.nbytes for tensor in self.tensors))
 
     @property
     def tokens(self) -> int:
@@ -52,10 +56,6 @@ class Segment:
         coords = self.coords_NHA if self.picked else None
         held = (self.k_NHD, self.v_NHD, coords, self.queries_MHD, self.k_scale, self.v_scale)
         return [tensor for tensor in held if tensor is not None]
-
-    @property
-    def bytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self.tensors)
 
     def keys(self, dtype: torch.dtype | None = None) -> Tensor:
         return unpack(self.k_NHD, self.k_scale, dtype)
@@ -203,7 +203,8 @@ class Context:
     @property
     def bytes(self) -> int:
         """Bytes of all that is held between two steps, rotated copies included."""
-        return sum(tensor.nbytes for tensor in self.tensors)
+        held = sum(s.bytes for groups in self.layers for g in groups for s in g.segments)
+        return held + sum(t.nbytes for pair in self._rotated.values() for t in pair)
 
     @property
     def tensors(self) -> list[Tensor]:
