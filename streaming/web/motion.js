@@ -7,6 +7,7 @@ import * as THREE from "./vendor/three.min.js";
 const $ = (id) => document.getElementById(id);
 const BESIDE = 2; // metres: the radius of the circle, half a side of the square
 const FAR = 500; // metres: straight on
+const SEEN = 60; // metres of a path that are drawn, in steps of half a metre
 
 export class MotionStage {
   // events as RowPlayer's; control(kind, value) sends one
@@ -66,7 +67,7 @@ export class MotionStage {
     if (!path || !this.here) return;
     const { body, root } = this.here;
     const [x, z] = this.ahead;
-    const points = [...path.points, ...(path.closed ? [path.points[0]] : [])].map(([px, pz]) => {
+    const points = stepped([...path.points, ...(path.closed ? [path.points[0]] : [])]).map(([px, pz]) => {
       const [dx, dz] = [px - body[0], pz - body[1]];
       return new THREE.Vector3(root[0] + dz * x + dx * z, 0.004 * this.space.size, root[1] + dz * z - dx * x);
     });
@@ -74,6 +75,21 @@ export class MotionStage {
     this.line.frustumCulled = false;
     this.space.content.add(this.line);
   }
+}
+
+// The beginning of a path, point by point.
+function stepped(corners) {
+  const points = [corners[0]];
+  let left = SEEN;
+  for (let k = 1; k < corners.length && left > 0; k++) {
+    const [from, to] = [corners[k - 1], corners[k]];
+    const length = Math.hypot(to[0] - from[0], to[1] - from[1]);
+    const steps = Math.max(1, Math.ceil(2 * Math.min(length, left)));
+    const share = Math.min(1, left / Math.max(length, 1e-9));
+    for (let n = 1; n <= steps; n++) points.push(from.map((start, axis) => start + ((share * n) / steps) * (to[axis] - start)));
+    left -= length;
+  }
+  return points;
 }
 
 // Set the joints as a row says: the root's place, then every joint's local rotation.

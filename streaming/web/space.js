@@ -63,9 +63,7 @@ export class Space {
     this.size = Math.max(extent.x, extent.y, extent.z, 1e-6);
     this.cell = 10 ** Math.floor(Math.log10(this.size)) / 2;
     this.ground = new THREE.Group();
-    const grid = new THREE.GridHelper(2 * FAR * this.cell, 2 * FAR, 0x4d5d6b, 0x37444f);
-    grid.position.y = box.min.y - 1e-3 * this.size;
-    this.ground.add(grid);
+    this.ground.add(grid(this.cell, box.min.y - 1e-3 * this.size));
     this.scene.add(this.ground);
     this.scene.fog = new THREE.Fog(GROUND, 4 * this.size, Math.max(9 * this.size, 0.8 * FAR * this.cell));
     this.camera.near = this.size / 100;
@@ -73,7 +71,9 @@ export class Space {
     this.controls.minDistance = this.size / 4;
     this.controls.maxDistance = this.size * 5;
     if (!stay) {
-      const away = (0.62 * Math.max(extent.y, extent.x * 0.8, extent.z * 0.8)) / Math.tan((this.camera.fov * Math.PI) / 360);
+      const aspect = this.canvas.clientWidth / Math.max(1, this.canvas.clientHeight);
+      const half = Math.max(0.6 * extent.y, (0.55 * Math.max(extent.x, extent.z)) / aspect);
+      const away = half / Math.tan((this.camera.fov * Math.PI) / 360);
       const from = new THREE.Vector3(0.5, 0.42, 0.82).normalize().multiplyScalar(away + this.size * 0.3);
       this.controls.target.copy(middle);
       this.camera.position.copy(middle).add(from);
@@ -118,6 +118,19 @@ export class Space {
     this.renderer.render(this.scene, this.camera);
     this.dirty = false;
   }
+}
+
+// Lines on the ground, cut into cells: some renderers lose a line that begins behind the camera.
+function grid(cell, height) {
+  const [points, steps] = [[], Array.from({ length: 2 * FAR + 1 }, (_, k) => (k - FAR) * cell)];
+  for (const across of steps) {
+    for (const along of steps.slice(1)) {
+      points.push(across, height, along - cell, across, height, along, along - cell, height, across, along, height, across);
+    }
+  }
+  const lines = new THREE.BufferGeometry();
+  lines.setAttribute("position", new THREE.BufferAttribute(new Float32Array(points), 3));
+  return new THREE.LineSegments(lines, new THREE.LineBasicMaterial({ color: 0x33404b }));
 }
 
 function dispose(one) {
