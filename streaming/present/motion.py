@@ -33,7 +33,7 @@ from unreel.streaming.media.base import FORMATS
 from unreel.streaming.present.base import Manner, Picture, Shape
 from unreel.streaming.protocol import Media
 
-REWIND = 64  # chunks: 8 seconds
+REWIND = 30  # chunks: 4 seconds
 
 
 class MotionPresenter:

@@ -228,6 +228,7 @@ async function start(hello, modality = modalityOf(models.find((model) => model.i
   hud.veil("");
   setState("connecting");
   await enter(modality);
+  stage.clear?.(); // what an earlier session has left
   if (meshes.lacks(hello) && !store.getItem("session")) {
     setState("over", "Ready");
     return hud.veil("Choose a mesh to rig, or use the example.");

@@ -28,6 +28,12 @@ export class MotionStage {
     this.here = null;
   }
 
+  clear() {
+    this.player.reset();
+    this.space.clear();
+    this.line = this.here = null;
+  }
+
   // The chunk to rewind to for the pose of `seconds` ago.
   back(seconds, { fps, frames_per_chunk: frames }, chunk) {
     return Math.max(0, chunk - Math.round((seconds * fps) / frames));
@@ -41,13 +47,13 @@ export class MotionStage {
     document.body.dataset.joints = this.model.bones.length;
   }
 
-  _show(row, { header }) {
+  _show(row, { header, index, count }) {
     pose(this.model.bones, row);
     this.row = row;
     this.space.follow(row[0], row[2]);
-    if (header.chunk < this.last) this._mark(null);
+    if (header.chunk < this.last) this._mark(null); // what was rewound may not have been told
     this.last = header.chunk;
-    if (header.here) this.here = { body: header.here, root: [row[0], row[2]] };
+    if (header.here && index === count - 1) this.here = { body: header.here, root: [row[0], row[2]] };
     document.body.dataset.place = `${row[0].toFixed(2)} ${row[2].toFixed(2)}`;
   }
 

@@ -24,6 +24,11 @@ export class RigStage {
     delete document.body.dataset.skin;
   }
 
+  clear() {
+    this.player.reset();
+    this.space.clear();
+  }
+
   back() {
     return null;
   }

@@ -47,6 +47,18 @@ SKINNED = """(part) => {
 }"""
 
 
+COUNT_SHOWS = """() => {
+    const { space } = document.getElementById("space").stage, { dataset } = document.body;
+    const show = space.show.bind(space);
+    dataset.shows = "";
+    space.show = async (...told) => {
+        const found = await show(...told);
+        dataset.shows = `${dataset.shows} ${found.bones.length ? "skinned" : "bare"}`.trim();
+        return found;
+    };
+}"""
+
+
 @pytest.fixture(scope="module")
 def model() -> Model:
     return tiny_motion()
@@ -54,7 +66,8 @@ def model() -> Model:
 
 @pytest.fixture(scope="module")
 def server(model: Model) -> Iterator[LiveServer]:
-    with LiveServer({"rig": tiny_rig(), "motion": model}, limits=Limits(sessions=8), resume_s=5.0) as live:
+    slow = tiny_rig(media={"fps": 6, "height": 48, "width": 48})  # so that there is time to look at half a skeleton
+    with LiveServer({"rig": slow, "motion": model}, limits=Limits(sessions=8), resume_s=5.0) as live:
         yield live
 
 
@@ -117,6 +130,10 @@ def test_a_mesh_is_asked_for_then_joints_appear_and_at_last_the_skin(server: Liv
     room = data(page)["session"]
     check_skin(page, server.site.recordings.films[room].path.read_bytes(), 0.06)
     assert colours(page) > 50
+    page.evaluate(COUNT_SHOWS)
+    page.click("#again")  # the same mesh: it is bare again, and gets its skin again
+    wait(page, f"document.body.dataset.session !== '{room}' && document.body.dataset.skin === '12'")
+    assert page.evaluate("document.body.dataset.shows") == "bare skinned"
 
 
 def test_the_rigged_file_downloads_and_a_rig_of_no_body_is_told_why_not(
