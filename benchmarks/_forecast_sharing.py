@@ -17,7 +17,7 @@ from unreel.modalities.world.forecast import Forecast
 from unreel.modalities.world.forecaster import Forecaster
 
 FUTURES, FRAMES = 16, 32
-BATCHES = (4, 16)  # futures in one backbone call
+BATCHES = (3, 16)  # futures in one backbone call
 
 
 def sharing(given: Given) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def sharing(given: Given) -> dict[str, Any]:
     last = made[f"batch of {BATCHES[-1]}"]
     found["observed"] = {
         "context_bytes": last.observed_bytes, "over_alone": 1 / futures,
-        "bytes_over_alone_by_chunk": [round(held.total / held.apart, 4) for held in last.contexts],
+        "bytes_over_alone_by_chunk": [round(one.total / (one.apart - last.observed_bytes), 4) for one in last.contexts],
     }  # fmt: skip
     return found
 

@@ -71,9 +71,10 @@ def gates(results: dict[str, Any]) -> dict[str, bool]:
         if name != "setting":
             found[f"error of {name} rises with its uncertainty"] = one["monotone"]
     if "sharing" in results:
-        ways = [one for name, one in results["sharing"].items() if name.startswith("batch")]
-        found["a batch at least 2 times as fast as runs alone"] = max(o["faster_wall"]["median"] for o in ways) >= 2
-        found["context bytes at most 25 % of runs alone"] = min(one["bytes_over_alone"] for one in ways) <= 0.25
+        for batch in BATCHES:
+            one = results["sharing"][f"batch of {batch}"]
+            found[f"a batch of {batch} at least 2 times as fast as runs alone"] = one["faster_wall"]["median"] >= 2
+            found[f"context bytes of a batch of {batch} at most 25 % of runs alone"] = one["bytes_over_alone"] <= 0.25
     if "control" in results:
         errors = results["control"]["position_error"]
         found["the player nearer to where it went than where it was"] = all(

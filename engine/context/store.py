@@ -98,7 +98,7 @@ class Context:
     end: int = 0  # first latent frame after the newest commit: the anchor of all positions
     storage: Storage = Storage()
     budget: int | None = None
-    _rotated: dict[tuple[int, int], tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+    _rotated: dict[tuple[int, int], Tensor] = field(default_factory=dict, repr=False)
     _angles: dict[tuple[int, ...], Angles] = field(default_factory=dict, repr=False)  # shared by layers that keep alike
 
     @classmethod
@@ -165,19 +165,20 @@ class Context:
         """Whether keys are opened and rotated in every call instead of being kept rotated as well."""
         return self.storage.lean or self.budget is not None
 
-    def rotated(self, layer: int, group_index: int, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
-        """Keys rotated to their window-relative positions, and values, of one head group: (N, H, D) each."""
+    def rotated(self, layer: int, group_index: int, dtype: torch.dtype | None = None) -> Tensor:
+        """Keys (N, H, D) of one head group, rotated to their window-relative positions."""
         key = (layer, group_index)
         if key in self._rotated:
             return self._rotated[key]
-        opened = self._opened(self.layers[layer][group_index].segments, dtype)
+        segments = self.layers[layer][group_index].segments
+        turned = rotate(torch.cat([s.keys(dtype) for s in segments]), self._turned(segments))
         if not self.lean:
-            self._rotated[key] = opened
-        return opened
+            self._rotated[key] = turned
+        return turned
 
-    def _opened(self, segments: Sequence[Segment], dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
-        keys = torch.cat([s.keys(dtype) for s in segments])
-        return rotate(keys, self._turned(segments)), torch.cat([s.values(dtype) for s in segments])
+    def values(self, layer: int, group_index: int, dtype: torch.dtype | None = None) -> list[Tensor]:
+        """Values of one head group, chunk by chunk: (n, H, D) each."""
+        return [segment.values(dtype) for segment in self.layers[layer][group_index].segments]
 
     def _turned(self, segments: Sequence[Segment]) -> Angles:
         alike = tuple(id(s.coords_NHA) for s in segments)
@@ -204,13 +205,13 @@ class Context:
     def bytes(self) -> int:
         """Bytes of all that is held between two steps, rotated copies included."""
         held = sum(s.bytes for groups in self.layers for g in groups for s in g.segments)
-        return held + sum(t.nbytes for pair in self._rotated.values() for t in pair)
+        return held + sum(keys.nbytes for keys in self._rotated.values())
 
     @property
     def tensors(self) -> list[Tensor]:
         """All that is held between two steps, rotated copies included."""
         held = [t for groups in self.layers for g in groups for s in g.segments for t in s.tensors]
-        return held + [t for pair in self._rotated.values() for t in pair]
+        return held + list(self._rotated.values())
 
     @property
     def chunks(self) -> set[int]:

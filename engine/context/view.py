@@ -21,6 +21,7 @@ from unreel.engine.rope import Angles, Rope, rotate
 from unreel.engine.types import Chunk
 
 Coords = Callable[[Chunk], Tensor]  # integer coordinates (L, A) of a chunk's tokens
+Piece = tuple[Chunk | None, Tensor, list[Tensor]]  # of a chunk (None: of all that is kept): rotated keys, and values
 Watch = Callable[[int, tuple[int, ...], Tensor, Tensor], None]  # layer, heads (empty: all), rotated q and keys
 
 
@@ -90,11 +91,11 @@ class RowsView:
         for row, chunk in track.rows:
             q, k, v = (x[row][:, pick] for x in qkv)
             angles = self._at(track.context, chunk)
-            pieces.append((chunk, rotate(k, angles), v))
+            pieces.append((chunk, rotate(k, angles), [v]))
             pieces.sort(key=lambda piece: -1 if piece[0] is None else piece[0].index)
             seen = [p for p in pieces if self._visible(track, row, chunk, p[0])]
             keys = torch.cat([p[1] for p in seen]) if len(seen) > 1 else seen[0][1]
-            values = torch.cat([p[2] for p in seen]) if len(seen) > 1 else seen[0][2]
+            values = torch.cat([value for p in seen for value in p[2]])
             turned = rotate(q, angles)
             if self.watch is not None:
                 self.watch(layer, heads, turned, keys)
@@ -117,32 +118,34 @@ class RowsView:
         first, context, chunk = tracks[0].rows[0][0], tracks[0].context, tracks[0].rows[0][1]
         rows, pick = slice(first, first + len(tracks)), list(heads) if heads else slice(None)
         angles = self._at(context, chunk)
-        q, keys, values = (x[rows][:, :, pick] for x in qkv)
-        keys = rotate(keys, angles)
-        if context.layers[layer][index].segments:
-            past = [track.context.rotated(layer, index, q.dtype) for track in tracks]
-            keys = torch.cat((torch.stack([k for k, _ in past]), keys), 1)
-            values = torch.cat((torch.stack([v for _, v in past]), values), 1)
-        out[rows][:, :, pick] = self.attention(rotate(q, angles), keys, values)
+        q, k, v = (x[rows][:, :, pick] for x in qkv)
+        k = rotate(k, angles)
+        keys, values = [], []
+        for row, track in enumerate(tracks):
+            if track.context.layers[layer][index].segments:
+                keys.append(track.context.rotated(layer, index, q.dtype))
+                values += track.context.values(layer, index, q.dtype)
+            keys.append(k[row])
+            values.append(v[row])
+        k, v = (torch.cat(parts).unflatten(0, (len(tracks), -1)) for parts in (keys, values))
+        out[rows][:, :, pick] = self.attention(rotate(q, angles), k, v)
 
-    def _past(
-        self, track: Track, layer: int, index: int, pick: Tensor | slice, dtype: torch.dtype
-    ) -> list[tuple[Chunk | None, Tensor, Tensor]]:
+    def _past(self, track: Track, layer: int, index: int, pick: Tensor | slice, dtype: torch.dtype) -> list[Piece]:
         """Committed keys (one piece, or one per chunk where the plan is choosy) and stand-ins."""
         context = track.context
-        pieces: list[tuple[Chunk | None, Tensor, Tensor]] = []
+        pieces: list[Piece] = []
         group = context.layers[layer][index]
         if group.segments:
-            keys, values = context.rotated(layer, index, dtype)
+            keys, values = context.rotated(layer, index, dtype), context.values(layer, index, dtype)
             if track.sees is None:
                 pieces.append((None, keys, values))
             else:
                 sizes = [s.tokens for s in group.segments]
-                for segment, k, v in zip(group.segments, keys.split(sizes), values.split(sizes), strict=True):
-                    pieces.append((segment.chunk, k, v))
+                for segment, k, v in zip(group.segments, keys.split(sizes), values, strict=True):
+                    pieces.append((segment.chunk, k, [v]))
         for chunk, kv in track.standins:
             k, v = kv[layer]
-            pieces.append((chunk, rotate(k[:, pick], self._at(context, chunk)), v[:, pick]))
+            pieces.append((chunk, rotate(k[:, pick], self._at(context, chunk)), [v[:, pick]]))
         return pieces
 
     @staticmethod

@@ -80,8 +80,19 @@ def held_by(sessions: Sequence[Session]) -> Held:
     return held(chain.from_iterable(context.tensors for context in session.contexts) for session in sessions)
 
 
-def leaf(branch: Branch, seed: int) -> Session:
-    """A session that goes on from a branch without being part of the tree, and that cannot go back."""
-    state = branch.session.state.copy()
-    state.seed = seed
-    return Session(branch.session.model, replace(branch.session.settings, rewind=0), state)
+def leaves(branch: Branch, seeds: Sequence[int]) -> list[Session]:
+    """Sessions that go on from a branch, one per seed, outside of the tree; they share its past and cannot go back.
+
+    What they need besides (rotated keys) they make once for all of them and let go of when they part.
+    """
+    settle(branch.session)
+    past = branch.session.state.copy(with_rotated=False)
+    settings = replace(branch.session.settings, rewind=0)
+    sessions = []
+    for seed in seeds:
+        state = past.copy()
+        state.seed = seed
+        session = Session(branch.session.model, settings, state)
+        session.origin = state
+        sessions.append(session)
+    return sessions

@@ -21,7 +21,7 @@ from unreel.engine.model import Model
 from unreel.engine.plan import TimePlan
 from unreel.engine.rng import mixed_seed
 from unreel.engine.session import Session
-from unreel.modalities.world.branch import Branch, held_by, leaf
+from unreel.modalities.world.branch import Branch, held_by, leaves
 from unreel.modalities.world.forecast import Forecast
 from unreel.modalities.world.observations import Ids, future_actions, observed
 
@@ -88,7 +88,7 @@ class Forecaster:
         """``samples`` futures of ``horizon`` frames, all going on from the same observations (or from a ``Branch``).
 
         ``actions`` are a script ``"w-40,wd-20"``, names or ids of one per frame, or an array (samples, frames) of ids;
-        None holds nothing. Sample ``i`` draws from its own seed, ``forecast.seeds[i]``, and is what it would be
+        None leaves in force what is. Sample ``i`` draws from its own seed, ``forecast.seeds[i]``, and is what it would be
         alone. ``note`` is told now and then how many frames there are of all samples together, and ends it early by
         returning True: what is left then are the samples that have come furthest.
 
@@ -101,14 +101,24 @@ class Forecaster:
         ids = future_actions(self.model, actions, samples, horizon)
         root = observations if isinstance(observations, Branch) else self.encode(observations, rewind=0, seed=seed)
         seeds = [mixed_seed(seed, sample) for sample in range(samples)]
-        made, most = self._roll([leaf(root, one) for one in seeds], ids, horizon, note, close=True)
+        made: list[list[Tensor]] = []
+        most = [Held()] * self._chunks(horizon)
+        stopped = False
+        for first in range(0, samples, self.batch):
+            group = leaves(root, seeds[first : first + self.batch])
+            before = sum(min(len(part) * self.model.frames_per_chunk, horizon) for part in made)
+            turn = None if note is None else lambda frames, before=before: note(before + frames)
+            parts, held, stopped = self._roll(group, None if ids is None else ids[first:], horizon, turn, root.session)
+            made += parts
+            most = [max(pair, key=lambda one: one.total) for pair in zip(most, held, strict=True)]
+            if stopped:
+                break
         whole = max(len(part) for part in made)
         kept = [n for n, part in enumerate(made) if len(part) == whole]
         latents = torch.stack([torch.cat(made[n])[: self._latent_frames(horizon)] for n in kept])
-        return Forecast(
-            latents, min(horizon, whole * self.model.frames_per_chunk), self.model.codec,
-            None if ids is None else ids[kept], tuple(seeds[n] for n in kept), root.held.total, most,
-        )  # fmt: skip
+        frames, past = min(horizon, whole * self.model.frames_per_chunk), held_by([root.session]).total
+        ids, kept_seeds = None if ids is None else ids[kept], tuple(seeds[n] for n in kept)
+        return Forecast(latents, frames, self.model.codec, ids, kept_seeds, past, tuple(most))
 
     def step(self, branches: Branch | Sequence[Branch], actions: Any = None, frames: int | None = None) -> Forecast:
         """Move branches on by ``frames`` (whole chunks; None: one) in place, all in one batch: a closed loop's step.
@@ -129,10 +139,14 @@ class Forecaster:
             )
         ids = future_actions(self.model, self._held(actions, len(branches), frames), len(branches), frames)
         sessions = [branch.session for branch in branches]
-        made, most = self._roll(sessions, ids, frames)
-        latents = torch.stack([torch.cat(part) for part in made])
+        latents: list[Tensor] = []
+        for first in range(0, len(sessions), self.batch):
+            turn = None if ids is None else ids[first:]
+            parts, _, _ = self._roll(sessions[first : first + self.batch], turn, frames)
+            latents += [torch.cat(part) for part in parts]
+        held = held_by(sessions)
         seeds = tuple(session.state.seed for session in sessions)
-        return Forecast(latents, frames, self.model.codec, ids, seeds, most[0].total, most)
+        return Forecast(torch.stack(latents), frames, self.model.codec, ids, seeds, held.total, (held,))
 
     def restore(self, path: str | Path) -> Branch:
         """The branch that was saved with ``Branch.snapshot``."""
@@ -155,29 +169,34 @@ class Forecaster:
     def _latent_frames(self, frames: int) -> int:
         return -(-frames // int(getattr(self.model.codec, "frames_per_latent", 1)))
 
-    def _roll(
-        self, sessions: Sequence[Session], ids: Ids | None, frames: int, note: Note | None = None, close: bool = False
-    ) -> tuple[list[list[Tensor]], tuple[Held, ...]]:
-        """The clean chunks of every session, and the most that contexts held when so many chunks were made.
+    def _chunks(self, frames: int) -> int:
+        return -(-frames // self.model.frames_per_chunk)
 
-        ``batch`` sessions at a time; ``close``: each is freed when it has come to its end.
+    def _roll(
+        self,
+        group: Sequence[Session],
+        ids: Ids | None,
+        frames: int,
+        note: Note | None = None,
+        past: Session | None = None,
+    ) -> tuple[list[list[Tensor]], list[Held], bool]:
+        """The clean chunks of sessions denoised together, what contexts held after each, and whether it was ended.
+
+        With ``past``, what they have gone on from, its context is counted too, and the sessions are freed.
         """
-        per_chunk = self.model.frames_per_chunk
-        chunks = -(-frames // per_chunk)
-        made: list[list[Tensor]] = [[] for _ in sessions]
+        per_chunk, chunks = self.model.frames_per_chunk, self._chunks(frames)
+        parts: list[list[Tensor]] = [[] for _ in group]
         most, stopped = [Held()] * chunks, False
-        for first in range(0, len(sessions), self.batch):
-            group, parts = sessions[first : first + self.batch], made[first : first + self.batch]
-            for session, row in zip(group, () if ids is None else ids[first:], strict=False):
-                session.send("action", np.pad(row, (0, chunks * per_chunk - frames), "edge").tolist())
-            while not stopped and len(parts[0]) < chunks:
-                events = advance(group)
-                for part, fresh in zip(parts, events, strict=True):
-                    part.extend(event.payload for event in fresh)
-                if events[0]:
-                    at = len(parts[0]) - 1
-                    most[at] = max(most[at], held_by(group), key=lambda held: held.total)
-                    stopped = note is not None and bool(note(sum(min(len(p) * per_chunk, frames) for p in made)))
-            for session in group if close else ():
-                session.close()
-        return made, tuple(most)
+        holders = group if past is None else [past, *group]
+        for session, row in zip(group, () if ids is None else ids, strict=False):
+            session.send("action", np.pad(row, (0, chunks * per_chunk - frames), "edge").tolist())
+        while not stopped and len(parts[0]) < chunks:
+            events = advance(group)
+            for part, fresh in zip(parts, events, strict=True):
+                part.extend(event.payload for event in fresh)
+            if events[0]:
+                most[len(parts[0]) - 1] = held_by(holders)
+                stopped = note is not None and bool(note(sum(min(len(part) * per_chunk, frames) for part in parts)))
+        for session in () if past is None else group:
+            session.close()
+        return parts, most, stopped

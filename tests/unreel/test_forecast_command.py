@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import av
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 import unreel
+from unreel.commands.progress import FrameProgress
 
 CLIP = np.random.default_rng(0).integers(0, 255, (8, 16, 16, 3), dtype=np.uint8)
 
@@ -65,3 +68,12 @@ def test_bad_input_is_one_line_and_exit_code_2(
 def test_a_folder_that_is_a_file_is_refused(cli, folder: Path, clip: Path) -> None:
     code, _, err = cli("forecast", folder, "-i", clip, "-o", clip)
     assert (code, "cannot make the folder" in err) == (2, True)
+
+
+def test_ctrl_c_leaves_what_is_made(
+    cli, folder: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FrameProgress, "advance", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    code, _, err = cli("forecast", folder, "-i", clip, "--samples", 2, "--horizon", 9, "-o", tmp_path / "out")
+    assert (code, "stopped early" in err) == (130, True)
+    assert length(tmp_path / "out" / "future-02.mp4") == 2

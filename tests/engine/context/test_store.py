@@ -62,18 +62,18 @@ def test_a_fork_shares_tensors_and_grows_alone() -> None:
 
 def test_rotated_keys_are_made_once_per_commit() -> None:
     context = filled(Full(), 3)
-    assert context.rotated(0, 0)[0] is context.rotated(0, 0)[0]
-    before = context.rotated(0, 0)[0]
+    assert context.rotated(0, 0) is context.rotated(0, 0)
+    before = context.rotated(0, 0)
     context.commit(chunk(3), kv(1.0), COORDS)
-    assert context.rotated(0, 0)[0].shape[0] == before.shape[0] + 3
+    assert context.rotated(0, 0).shape[0] == before.shape[0] + 3
 
 
 def test_forks_share_what_either_rotates_until_one_commits() -> None:
     context = filled(Full(), 3)
     fork = context.fork()
-    assert fork.rotated(0, 0)[0] is context.rotated(0, 0)[0]
+    assert fork.rotated(0, 0) is context.rotated(0, 0)
     fork.commit(chunk(3), kv(1.0), COORDS)
-    assert fork.rotated(0, 0)[0].shape[0] > context.rotated(0, 0)[0].shape[0]
+    assert fork.rotated(0, 0).shape[0] > context.rotated(0, 0).shape[0]
 
 
 @pytest.mark.parametrize("sizes", [(-1, 2), (0, 0)])
