@@ -46,10 +46,7 @@ class CodecTrainer:
         self.learner.resume()
         self.windows = Windows(clips, frames, 8, seed + self.learner.step)
         self.samples, self.warm = samples, warm
-        weights = torch.ones(LAYOUT.width)
-        for name, weight in WEIGHTS.items():
-            weights[LAYOUT.parts[name]] = weight
-        self.weights = weights
+        self.weights = feature_weights()
 
     def run(self) -> None:
         """Train until the time is used up."""
@@ -85,6 +82,14 @@ class CodecTrainer:
             "used": used,
         }
         return whole + STEPS * steps + PLACES * error + JOLTS * jolt + COMMITMENT * commitment, parts
+
+
+def feature_weights() -> Tensor:
+    """How much an error of each feature counts (D,)."""
+    weights = torch.ones(LAYOUT.width)
+    for name, weight in WEIGHTS.items():
+        weights[LAYOUT.parts[name]] = weight
+    return weights
 
 
 def statistics(clips: Sequence[Labelled]) -> tuple[Tensor, Tensor]:

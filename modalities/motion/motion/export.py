@@ -13,15 +13,17 @@ from unreel.modalities.motion.codec import save_codec
 from unreel.modalities.motion.motion.windows import SWITCH
 from unreel.modalities.motion.network import CodecConfig, MotionCodecNet
 
-CODEC, NET = "codec.pt", "net.pt"
+CODEC, DECODER, NET = "codec.pt", "decoder.pt", "net.pt"
 EXAMPLES = 40  # texts that the card names
 
 
-def trained_codec(path: Path) -> MotionCodecNet:
-    """The averaged codec of a checkpoint."""
-    content = torch.load(path, weights_only=True)
+def trained_codec(run: Path) -> MotionCodecNet:
+    """The averaged codec of a run, with the decoder that was trained on if there is one."""
+    content = torch.load(run / CODEC, weights_only=True)
     net = MotionCodecNet(CodecConfig(**content["sizes"]))
     net.load_state_dict(content["average"])
+    if (run / DECODER).exists():
+        net.outward.load_state_dict(torch.load(run / DECODER, weights_only=True)["average"])
     return net.eval()
 
 
@@ -33,7 +35,7 @@ def export(run: Path, folder: Path, record: Mapping[str, Any], card_path: Path |
     """
     content = torch.load(run / NET, weights_only=True)
     write_weights(folder / "motion.safetensors", content["average"])
-    save_codec(trained_codec(run / CODEC), folder / "motion-codec.safetensors", half=True)
+    save_codec(trained_codec(run), folder / "motion-codec.safetensors", half=True)
     (folder / "motion-codec.safetensors").chmod(0o644)
     fresh = card(content, torch.load(run / CODEC, weights_only=True), record)
     write_card(card_path or folder / "model.yaml", fresh, ("architecture", "conditions", "training"))

@@ -20,8 +20,10 @@ from unreel.modalities.motion.features import Layout, encode
 from unreel.modalities.motion.motion import train
 from unreel.modalities.motion.motion.codec_trainer import CodecTrainer, places, statistics
 from unreel.modalities.motion.motion.data import load_clips, moving
+from unreel.modalities.motion.motion.decoder_trainer import DecoderTrainer
 from unreel.modalities.motion.motion.labels import label, swapped
 from unreel.modalities.motion.motion.windows import Windows, joined, ways
+from unreel.modalities.motion.network import CodecConfig, MotionCodecNet
 from unreel.modalities.motion.path import ahead
 from unreel.modalities.skeleton.bvh import write_bvh
 from unreel.modalities.skeleton.motion import Motion
@@ -166,10 +168,21 @@ def test_the_codec_learns(folder: Path, tmp_path: Path):
     assert records[-1]["used"] > 1
 
 
+def test_the_decoder_learns_alone(folder: Path, tmp_path: Path):
+    clips = load_clips(folder).train
+    torch.manual_seed(0)
+    codec = MotionCodecNet(CodecConfig(269, **CODEC))
+    codes = codec.eval().codes(torch.from_numpy(clips[0].features[None, :16]).float())
+    trainer = DecoderTrainer(clips, codec, Pace(1.0, 1e-2, warmup=1), tmp_path, samples=4, frames=32)
+    losses = [trainer.learner.update(trainer.loss)["loss"] for _ in range(30)]
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+    assert torch.equal(codec.codes(torch.from_numpy(clips[0].features[None, :16]).float()), codes)
+
+
 def test_a_run_resumes_and_exports_what_then_moves(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     short = 0.5 / 60
     for _ in range(2):  # the second time everything is there already
-        train.train(folder, tmp_path, short, short, 1, 0, CODEC, SIZES)
+        train.train(folder, tmp_path, (short, short, short), 1, 0, CODEC, SIZES)
     assert "3 clips" in capsys.readouterr().out
     assert torch.load(tmp_path / "codec.pt", weights_only=True)["average"]["mean"].abs().sum() > 0
     model = unreel.load(tmp_path / "model", dtype="float32")
