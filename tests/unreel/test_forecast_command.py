@@ -10,8 +10,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from world.tiny import tiny_world
 
 import unreel
+from unreel import catalogue
 from unreel.commands.progress import FrameProgress
 
 CLIP = np.random.default_rng(0).integers(0, 255, (8, 16, 16, 3), dtype=np.uint8)
@@ -77,3 +79,15 @@ def test_ctrl_c_leaves_what_is_made(
     code, _, err = cli("forecast", folder, "-i", clip, "--samples", 2, "--horizon", 9, "-o", tmp_path / "out")
     assert (code, "stopped early" in err) == (130, True)
     assert length(tmp_path / "out" / "future-02.mp4") == 2
+
+
+def test_every_output_of_a_world_gets_a_grid(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "load", lambda name: tiny_world())
+    seen = np.random.default_rng(0).integers(0, 255, (4, 16, 32, 3), dtype=np.uint8)
+    clip = unreel.export([seen], tmp_path / "clip.gif", fps=10, scale=1).path
+    code, _, _ = cli("forecast", "tiny", "-i", clip, "--samples", 2, "--horizon", 3, "-o", tmp_path / "out")
+    assert code == 0
+    for name in ("grid.mp4", "grid-segmentation.mp4", "grid-depth.mp4"):
+        assert length(tmp_path / "out" / name) == 7
+    with np.load(tmp_path / "out" / "forecast.npz") as arrays:
+        assert {"rgb", "segmentation", "depth", "uncertainty_depth", "latents"} <= set(arrays)
