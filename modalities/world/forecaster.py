@@ -190,12 +190,12 @@ class Forecaster:
         holders = group if past is None else [past, *group]
         for session, row in zip(group, () if ids is None else ids, strict=False):
             session.send("action", np.pad(row, (0, chunks * per_chunk - frames), "edge").tolist())
-        while not stopped and len(parts[0]) < chunks:
-            events = advance(group)
-            for part, fresh in zip(parts, events, strict=True):
-                part.extend(event.payload for event in fresh)
-            if events[0]:
-                most[len(parts[0]) - 1] = held_by(holders)
+        while not stopped and (behind := [i for i, part in enumerate(parts) if len(part) < chunks]):
+            events = advance([group[i] for i in behind])  # some may have a commit to make first: they end later
+            for i, fresh in zip(behind, events, strict=True):
+                parts[i].extend(event.payload for event in fresh)
+            if any(events):
+                most[max(map(len, parts)) - 1] = held_by(holders)
                 stopped = note is not None and bool(note(sum(min(len(part) * per_chunk, frames) for part in parts)))
         for session in () if past is None else group:
             session.close()

@@ -64,7 +64,8 @@ def test_candidates_go_on_from_what_was_seen(dreaming: Dreaming) -> None:
     assert rolled["frames"].shape == (2, 3, 4, 8, 8, 3)
     assert (rolled["before"] == frames[:, -1]).all()
     seen = {"observations": frames[1], "actions": info["actions"][1]}
-    alone = dreaming.forecaster.forecast(seen, [[0, 0, 4, 4]], 4, 1, seed=3)["rgb"]
+    root = dreaming.forecaster.encode(seen, seed=3)
+    alone = dreaming.forecaster.step(root, np.array([[0, 0, 4, 4]]), 4)["rgb"]
     assert np.abs(alone[0].astype(int) - rolled["frames"][1, 0]).max() <= 1
     with pytest.raises(UserError, match="candidates are ids"):
         DreamRollouts(dreaming).rollout(info, candidates)

@@ -23,7 +23,8 @@ REMEMBERED = 12  # newest real frames that a plan begins from: what `dream` atte
 
 
 class DreamRollouts:
-    """``rollout`` for a planner: all candidates of a situation go on from its frames, observed once, as one batch."""
+    """``rollout`` for a planner: all candidates of a situation go on from its frames, observed once, as one batch. They
+    draw the same random numbers, so that what tells them apart is their actions."""
 
     def __init__(self, dreaming: Dreaming, seed: int = 0) -> None:
         self.dreaming, self.seed = dreaming, seed
@@ -38,11 +39,11 @@ class DreamRollouts:
             raise UserError(f"candidates are ids (B, S, horizon, 1), got {action_candidates.shape}")
         chunk = self.dreaming.model.frames_per_chunk
         held = action_candidates[..., 0].repeat(chunk, axis=-1)
-        dreamt = []
+        dreamt, forecaster = [], self.dreaming.forecaster
         for frames, actions, ids in zip(info["frames"], info["actions"], held, strict=True):
-            seen = {"observations": frames, "actions": actions}
-            samples, horizon = ids.shape
-            dreamt.append(self.dreaming.forecaster.forecast(seen, ids, horizon, samples, self.seed)["rgb"])
+            root = forecaster.encode({"observations": frames, "actions": actions}, rewind=0, seed=self.seed)
+            branches = [root.fork() for _ in ids]
+            dreamt.append(forecaster.step(branches, ids, ids.shape[1])["rgb"])
         return {"frames": np.stack(dreamt), "before": np.asarray(info["frames"])[:, -1]}
 
 
