@@ -13,7 +13,7 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class ServerConfig:
-    """``unreel serve`` makes one from its options. An uploaded view has at most ``view_bytes``.
+    """``unreel serve`` makes one from its options. An uploaded view or mesh has at most ``view_bytes``.
 
     Flow: a viewer owes at most ``window`` acks and ``window_bytes``; waits at most ``lag`` chunks longer before it
     loses what it missed; is closed after ``stall_s`` without an ack, or when a websocket ping, sent every ``ping_s``,

@@ -4,6 +4,7 @@ import { Hud } from "./hud.js";
 import { Keys } from "./keys.js";
 import { Meshes } from "./meshes.js";
 import { listModels } from "./models.js";
+import { restWhileHidden } from "./rest.js";
 import { STAGES } from "./stages.js";
 import { upload } from "./upload.js";
 import { Wire } from "./wire.js";
@@ -22,7 +23,6 @@ let models = [];
 let configured = null;
 let lastSeq = null;
 let paused = false;
-let hiddenPause = false;
 let chunk = 0;
 let restart = null; // what to configure once the old session has said goodbye
 
@@ -65,7 +65,7 @@ async function enter(modality) {
   if (stage !== one.stage) stage?.player.reset();
   stage = one.stage;
   document.body.dataset.modality = modality;
-  for (const other of Object.values(STAGES)) $(other.canvas).hidden = other.canvas !== one.canvas;
+  for (const canvas of document.querySelectorAll(".frame canvas")) canvas.hidden = canvas.id !== one.canvas;
   $("hint").textContent = one.hint;
   $("again").textContent = one.again;
   $("download").textContent = `Download ${one.file}`;
@@ -300,15 +300,7 @@ function wireButtons() {
     const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName ?? "");
     if (event.key.toLowerCase() === "p" && !typing && !event.ctrlKey && !event.metaKey) $("pause").click();
   });
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden && !paused && configured?.role === "owner") {
-      hiddenPause = true; // nobody looks: let the server rest
-      control("pause");
-    } else if (!document.hidden && hiddenPause) {
-      hiddenPause = false;
-      control("resume");
-    }
-  });
+  restWhileHidden(() => !paused && configured?.role === "owner", control);
 }
 
 async function main() {
@@ -319,14 +311,14 @@ async function main() {
   showModel();
   if (query.get("seed")) $("seed").value = query.get("seed");
   if (fragment.get("watch")) {
-    start({ type: "watch", token: fragment.get("watch"), formats });
+    await start({ type: "watch", token: fragment.get("watch"), formats });
     return;
   }
   if (fragment.get("session")) {
     store.setItem("session", JSON.stringify({ session: fragment.get("session"), key: fragment.get("key") }));
     history.replaceState(null, "", "/");
   }
-  start(wish());
+  await start(wish());
 }
 
 main().catch((error) => over(error.message));

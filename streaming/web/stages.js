@@ -17,6 +17,24 @@ class VideoStage {
   }
 }
 
+let known = null;
+
+// Whether this browser draws bodies itself; it is sent pictures of them where it does not.
+function webgl() {
+  known ??= document.createElement("canvas").getContext("webgl2") !== null;
+  return known;
+}
+
+const body = (make, more) => ({
+  ...more,
+  file: "GLB",
+  get canvas() {
+    return webgl() ? "space" : "screen";
+  },
+  formats: async () => (webgl() ? ["rows"] : decodable()),
+  make: async (events, control) => (webgl() ? make(events, control) : new VideoStage(events)),
+});
+
 export const STAGES = {
   video: {
     canvas: "screen",
@@ -34,20 +52,12 @@ export const STAGES = {
     formats: async () => ["jpeg"],
     make: (events, control) => new PanoramaStage(events, control),
   },
-  rig: {
-    canvas: "space",
+  rig: body(async (events) => new (await import("./rig.js")).RigStage(events), {
     hint: "Drag to turn, wheel or two fingers to come closer, P to pause. Every dot is a joint, as the model makes it.",
     again: "Rig again",
-    file: "GLB",
-    formats: async () => ["rows"],
-    make: async (events, control) => new (await import("./rig.js")).RigStage(events, control),
-  },
-  motion: {
-    canvas: "space",
+  }),
+  motion: body(async (events, control) => new (await import("./motion.js")).MotionStage(events, control), {
     hint: "Drag to turn, wheel or two fingers to come closer, P to pause.",
     again: "New motion",
-    file: "GLB",
-    formats: async () => ["rows"],
-    make: async (events, control) => new (await import("./motion.js")).MotionStage(events, control),
-  },
+  }),
 };

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pygltflib
 import pytest
 import trimesh
 
+from tests.modalities.skeleton.conftest import clean, validate
 from tests.motion import tiny_motion, walk
 from tests.streaming.bodies import posed, recording, send, sent, sideways
 from tests.streaming.live import LiveServer, until
@@ -28,6 +29,8 @@ from unreel.streaming.meshes import read
 from unreel.streaming.present import manner
 from unreel.streaming.present.motion import MotionPresenter, here
 from unreel.streaming.studio import Studio
+
+__all__ = ["clean", "validate"]
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +135,9 @@ def test_a_program_gets_rows_and_steers(server: LiveServer) -> None:
         assert live.dialogue.configured.model.mesh == "rig"
 
 
-def test_the_recording_is_the_animation_while_it_runs_and_afterwards(server: LiveServer, tmp_path: Path) -> None:
+def test_the_recording_is_the_animation_while_it_runs_and_afterwards(
+    server: LiveServer, tmp_path: Path, clean: Callable[[bytes], None]
+) -> None:
     with server.connect(format="rows", mesh=sent(server, glb_bytes(sideways())), pace="free") as live:
         configured = live.dialogue.configured
         assert configured is not None
@@ -146,6 +151,7 @@ def test_the_recording_is_the_animation_while_it_runs_and_afterwards(server: Liv
     until(lambda: server.site.recordings.ready(session))
     whole = recording(server, configured)
     assert whole.headers["content-disposition"].endswith('.glb"')
+    clean(whole.content)
     rig = read_rig(whole.content)
     clip = rig.clips[0]
     assert clip.frames >= 24

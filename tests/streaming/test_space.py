@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,24 @@ def test_pause_step_back_and_a_lost_connection(mover: LiveServer, page: Any) -> 
     until(lambda: not mover.hub.connections or data(page)["state"] == "connecting")
     playing(page, 10)
     assert data(page)["session"] == session
+
+
+def test_a_browser_without_webgl_is_sent_pictures(mover: LiveServer) -> None:
+    """In a thread of its own: one thread drives one browser."""
+
+    def look() -> str:
+        with test_page.playwright.sync_playwright() as driver:
+            flags = [*test_page.FLAGS, "--disable-3d-apis"]
+            plain = driver.chromium.launch(executable_path=test_page.CHROMIUM, headless=True, args=flags)
+            page = plain.new_page()
+            page.goto(mover.http)
+            playing(page)
+            shown: str = page.inner_text("#hud-format")
+            plain.close()
+            return shown
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(look).result(60).startswith(("h264", "jpeg"))
 
 
 @pytest.mark.parametrize("which", ["rig", "motion"])
