@@ -4,6 +4,6 @@ import unreel
 
 
 def test_public_names() -> None:
-    words = "Chunk CommitMode Control Event Model Session UserError advance export load models"
+    words = "Chunk CommitMode Control Event Model Session UserError Forecaster advance export load models"
     assert set(unreel.__all__) >= set(words.split())
     assert all(hasattr(unreel, name) for name in unreel.__all__)
