@@ -40,14 +40,15 @@ def sharing(given: Given) -> dict[str, Any]:
     found: dict[str, Any] = {"futures": futures, "frames": frames, "observed_frames": CONTEXT, "rounds": rounds}
     found["alone"] = {**_times(seconds["alone"]), "context_bytes": held}
     for name, forecast in made.items():
-        gaps = [float((a - b).abs().max()) for a, b in zip(alone, forecast.latents, strict=True)]
+        gaps = torch.stack(alone) - forecast.latents
         found[name] = {
             **_times(seconds[name]),
             "faster_cpu": _spread([a[0] / b[0] for a, b in zip(seconds["alone"], seconds[name], strict=True)]),
             "faster_wall": _spread([a[1] / b[1] for a, b in zip(seconds["alone"], seconds[name], strict=True)]),
             "context_bytes": forecast.context.total,
             "bytes_over_alone": forecast.context.total / held,
-            "largest_difference": max(gaps),
+            "largest_difference": float(gaps.abs().max()),
+            "rms_difference": float(gaps.square().mean().sqrt()),
             "latents_std": float(torch.stack(alone).std()),
         }
     last = made[f"batch of {BATCHES[-1]}"]

@@ -117,7 +117,16 @@ def _calibration_table(found: dict[str, Any]) -> str:
 
 def _sharing_table(found: dict[str, Any]) -> str:
     title = f"{found['futures']} futures of {found['frames']} frames"
-    head = (title, "CPU, s", "wall, s", "faster, CPU", "faster, wall", "context, MB", "over alone", "difference")
+    head = (
+        title,
+        "CPU, s",
+        "wall, s",
+        "faster, CPU",
+        "faster, wall",
+        "context, MB",
+        "over alone",
+        "difference, RMS (max)",
+    )
     alone = found["alone"]
     body = [["runs alone", f"{alone['cpu_s']:.1f}", f"{alone['wall_s']:.1f}", "", "",
              _tables.megabytes(alone["context_bytes"]), "", ""]]  # fmt: skip
@@ -126,7 +135,7 @@ def _sharing_table(found: dict[str, Any]) -> str:
         body.append([
             name, f"{one['cpu_s']:.1f}", f"{one['wall_s']:.1f}", _tables.ratio(one["faster_cpu"]),
             _tables.ratio(one["faster_wall"]), _tables.megabytes(one["context_bytes"]),
-            f"{one['bytes_over_alone']:.0%}", f"{one['largest_difference']:.2g}",
+            f"{one['bytes_over_alone']:.0%}", f"{one['rms_difference']:.1g} ({one['largest_difference']:.1g})",
         ])  # fmt: skip
     observed = found["observed"]
     note = (
