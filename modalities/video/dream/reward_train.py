@@ -32,8 +32,8 @@ class RewardConfig:
     with ``batch`` samples of each."""
 
     chunks: int = 32_000
-    windows: int = 900
-    updates: int = 2400
+    windows: int = 600
+    updates: int = 2000
     batch: int = 96
     rate: float = 2e-3
     seed: int = 0
@@ -41,7 +41,10 @@ class RewardConfig:
 
 
 class Drawn:
-    """Batches of samples, half of them rare; weights make up for that, so that the rare count as a ``share`` of all."""
+    """Batches of samples, half of them rare; weights make up for that, so that the rare count as a ``share`` of all.
+
+    Whole batches are mirrored at random, sideways and upside down: the game is the same either way.
+    """
 
     def __init__(self, samples: Samples, share: float, rng: np.random.Generator) -> None:
         self.samples, self.rng, self.share = samples, rng, share
@@ -51,7 +54,8 @@ class Drawn:
         """What the head sees (B, C, S, S), labels (B, 3), weights (B,) of mean 1."""
         pick = np.concatenate([self.rng.choice(kind, size // 2) for kind in self.kinds])
         weight = torch.tensor([self.share, 1 - self.share]).repeat_interleave(size // 2) * 2
-        return self.samples.seen[pick], torch.from_numpy(self.samples.labels[pick]), weight
+        mirrored = [axis for axis in (2, 3) if self.rng.random() < 0.5]
+        return self.samples.seen[pick].flip(mirrored), torch.from_numpy(self.samples.labels[pick]), weight
 
 
 def losses(answers_B3: Tensor, labels_B3: Tensor) -> Tensor:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from unreel.engine.card import read_card
 from unreel.engine.errors import UserError
 from unreel.engine.shipping import write_weights
-from unreel.modalities.video.dream import hunter, reward_train
+from unreel.modalities.video.dream import hunter, reward_train, train
 from unreel.modalities.video.dream.reward import CHANNELS, DISCOUNT, HALF, RewardHead, around_player, load_head
 from unreel.modalities.video.dream.reward_play import UNKNOWN, PlayConfig, Samples, dreamt, record, returns
 
@@ -167,3 +169,27 @@ def test_random_keys_are_held() -> None:
     changes = sum(a != b for a, b in zip(keys, keys[1:], strict=False))
     assert 20 < changes < 80
     assert len(set(keys)) == 9
+
+
+def test_the_command_judges_the_shipped_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+    monkeypatch.setattr(train, "train_reward", lambda *given: asked.append(given) or {"held_out": {"real": 1}})
+    train.main(["--reward", "--out", str(tmp_path)])
+    ((model, out, venv),) = asked
+    assert (model.name, out, venv) == ("dream", tmp_path / "model", tmp_path / "collector-venv")
+    assert "dream_reward.safetensors" in capsys.readouterr().out
+
+
+def test_the_shipped_head_knows_a_meal_from_a_swim() -> None:
+    card = read_card(Path(str(files("unreel.configs"))) / "models" / "dream.yaml")
+    assert card.reward is not None
+    head = load_head(train.WEIGHTS / card.reward)
+    assert (train.WEIGHTS / card.reward).stat().st_size < 1_000_000
+    eats = [picture((30, 30), (35, 30, 4)), picture((31, 30), (35, 30, 4)), picture((32, 30))]
+    swims = [picture((30 + i, 30), (60, 10, 4)) for i in range(3)]
+    gone = [picture((30, 30), (36, 30, 14)), picture((14, 58)), picture((14, 58))]
+    judged = head.judge(around_player(np.stack([eats, swims, gone])))
+    assert judged.reward[0] > 3 * judged.reward[1]
+    assert judged.ended[2] > 0.5 > 10 * judged.ended[1]
