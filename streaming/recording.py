@@ -62,6 +62,7 @@ class Recordings:
         self.films: dict[str, Film] = {}
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
+        self._aside: list[threading.Thread] = []
 
     def start(self) -> None:
         self._thread.start()
@@ -70,7 +71,8 @@ class Recordings:
         """Finish every film, then end the thread; a temporary folder is removed."""
         self._queue.put(self._finish_all)
         self._queue.put(None)
-        self._thread.join()
+        for thread in (self._thread, *self._aside):
+            thread.join()
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -82,15 +84,8 @@ class Recordings:
         self._queue.put(lambda: self._write(id, frames, fps, open, suffix))
 
     def finish(self, id: str, then: Callable[[], None] = lambda: None) -> None:
-        """No more chunks come: give the file its final form, then call ``then`` (on the scribe's thread)."""
-
-        def task() -> None:
-            try:
-                self._finish(id)
-            finally:
-                then()
-
-        self._queue.put(task)
+        """No more chunks come: give the file its final form, then call ``then`` (on another thread)."""
+        self._queue.put(lambda: self._finish(id, then, aside=True))
 
     def ready(self, id: str) -> bool:
         """Whether the film is in its final form."""
@@ -153,24 +148,35 @@ class Recordings:
 
     def _finish_all(self) -> None:
         for id in list(self.films):
-            try:
-                self._finish(id)
-            except Exception:
-                log.exception("a recording could not be finished")
+            self._finish(id)
 
-    def _finish(self, id: str) -> None:
+    def _finish(self, id: str, then: Callable[[], None] = lambda: None, aside: bool = False) -> None:
+        """``aside``: a GLB, whose skin may take seconds, is made on its own thread, since other films wait here."""
         film = self.films.get(id)
-        if film is not None and film.writer is not None:
+        if film is None or film.writer is None:
+            then()
+        elif aside and isinstance(film.writer, GlbRecording):
             writer, film.writer = film.writer, None
-            try:
-                writer.close()
-            except Exception:
-                film.failed = True
-                raise
-            finally:
-                film.finished_at = self.clock()
-                film.done.set()
+            thread = threading.Thread(target=self._close, args=(film, writer, then), name="binder", daemon=True)
+            self._aside = [*(one for one in self._aside if one.is_alive()), thread]
+            thread.start()
+        else:
+            writer, film.writer = film.writer, None
+            self._close(film, writer, then)
         self._prune()
+
+    def _close(self, film: Film, writer: Writer, then: Callable[[], None]) -> None:
+        try:
+            writer.close()
+        except Exception:
+            film.failed = True
+            log.exception("a recording could not be finished")
+        finally:
+            film.finished_at = self.clock()
+            film.done.set()
+            if self.films.get(film.path.stem) is not film:  # dropped meanwhile
+                film.path.unlink(missing_ok=True)
+            then()
 
     def _prune(self) -> None:
         """Drop films that are too old, and the oldest while all together are too big."""

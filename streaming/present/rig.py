@@ -22,12 +22,13 @@ from unreel.modalities.rig.subject import Subject, subject_of
 from unreel.modalities.skeleton.document import load_document
 from unreel.modalities.skeleton.glb import glb_bytes
 from unreel.modalities.skeleton.gltf import is_rigged, read_rig
-from unreel.modalities.skeleton.mesh import Mesh
+from unreel.modalities.skeleton.mesh import Mesh, Part
 from unreel.modalities.skeleton.meshfile import load_mesh
 from unreel.modalities.skeleton.raster import orbit
 from unreel.modalities.skeleton.render import Style, draw_bones, render
 from unreel.modalities.skeleton.rig import Rig
 from unreel.modalities.skeleton.rotations import Floats
+from unreel.modalities.skeleton.surface import decimated
 from unreel.streaming.glb import GlbRecording
 from unreel.streaming.media.base import FORMATS
 from unreel.streaming.present.base import Manner, Picture, Shape
@@ -36,6 +37,7 @@ from unreel.streaming.protocol import Media
 
 WIDTH = 5  # index, parent, x, y, z
 LEAST = 256  # pixels in height of a still
+DRAWN = 20_000  # faces of a still at most
 
 
 class RigPresenter:
@@ -85,7 +87,8 @@ class RigPresenter:
         mesh, (height, width) = self.shape.content, self.size("")
         camera = orbit(mesh.bounds)
         if self._bare is None:
-            self._bare = render(mesh, camera, Style(height, width, ground=float(mesh.bounds[0, 1])))
+            drawn = mesh if len(mesh.faces) <= DRAWN else Mesh((Part(*decimated(mesh, DRAWN)),))
+            self._bare = render(drawn, camera, Style(height, width, ground=float(mesh.bounds[0, 1])))
         return draw_bones(self._bare, camera, skeleton_of(self._joints))
 
 

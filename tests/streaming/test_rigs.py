@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,7 +24,9 @@ from unreel.modalities.skeleton.gltf import read_rig
 from unreel.modalities.skeleton.meshfile import load_mesh
 from unreel.streaming.meshes import read
 from unreel.streaming.present import Shape
+from unreel.streaming.present import rig as rigs
 from unreel.streaming.present.rig import RigPresenter, RigRecording
+from unreel.streaming.recording import Recordings
 
 __all__ = ["clean", "validate"]
 JOINTS = 12
@@ -70,7 +73,9 @@ def test_every_chunk_has_all_joints_so_far(model: Model, shape: Shape, events: l
     assert len(presenter.picture("rows").frames) == 1  # type: ignore[union-attr]
 
 
-def test_pictures_are_of_the_mesh_with_its_bones(model: Model, shape: Shape, events: list[Event]) -> None:
+def test_pictures_are_of_the_mesh_with_its_bones(
+    model: Model, shape: Shape, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
     presenter = RigPresenter(model, shape)
     stills = []
     for event in events[:4]:
@@ -78,6 +83,11 @@ def test_pictures_are_of_the_mesh_with_its_bones(model: Model, shape: Shape, eve
         stills.append(presenter.picture("jpeg").frames)  # type: ignore[union-attr]
     assert stills[0].shape == (1, *presenter.size("jpeg"), 3) == (1, 288, 288, 3)
     assert all((a != b).any() for a, b in zip(stills, stills[1:], strict=False)), "bones are drawn as they come"
+    monkeypatch.setattr(rigs, "DRAWN", 48)
+    thin = RigPresenter(model, shape)
+    thin.take(events[0])
+    apart = np.abs(thin.picture("jpeg").frames.astype(int) - stills[0])  # type: ignore[union-attr]
+    assert 0 < apart.mean() < 20, "fewer faces, and still that mesh"
 
 
 def test_a_recording_follows_rewinds(model: Model, shape: Shape, events: list[Event], tmp_path: Path) -> None:
@@ -88,6 +98,28 @@ def test_a_recording_follows_rewinds(model: Model, shape: Shape, events: list[Ev
     made.close()
     assert len(read_rig(tmp_path / "a.glb").skeleton) == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.glb"]
+
+
+def test_other_films_do_not_wait_for_a_skin(model: Model, shape: Shape, events: list[Event], tmp_path: Path) -> None:
+    held, told = threading.Event(), []
+    films = Recordings(tmp_path / "films")
+
+    class Slow(RigRecording):
+        def close(self) -> None:
+            held.wait(20)
+            super().close()
+
+    films.start()
+    films.write("rig", [events[0].payload], 24, lambda path, fps: Slow(path, model, shape), ".glb")
+    films.finish("rig", lambda: told.append("rig"))
+    films.write("film", np.full((2, 16, 16, 3), 90, np.uint8), 10)
+    films.finish("film", lambda: told.append("film"))
+    until(lambda: told == ["film"])
+    assert not films.ready("rig")
+    held.set()
+    films.stop()
+    assert told == ["film", "rig"]
+    assert len(read_rig(tmp_path / "films" / "rig.glb").skeleton) == 1
 
 
 def test_joints_come_one_by_one_and_then_the_skin(
