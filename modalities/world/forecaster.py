@@ -21,6 +21,7 @@ from unreel.engine.model import Model
 from unreel.engine.plan import TimePlan
 from unreel.engine.rng import mixed_seed
 from unreel.engine.session import Session
+from unreel.engine.types import CommitMode
 from unreel.modalities.world.branch import Branch, held_by, leaves
 from unreel.modalities.world.forecast import Forecast
 from unreel.modalities.world.observations import Ids, future_actions, observed
@@ -88,9 +89,9 @@ class Forecaster:
         """``samples`` futures of ``horizon`` frames, all going on from the same observations (or from a ``Branch``).
 
         ``actions`` are a script ``"w-40,wd-20"``, names or ids of one per frame, or an array (samples, frames) of ids;
-        None leaves in force what is. Sample ``i`` draws from its own seed, ``forecast.seeds[i]``, and is what it would be
-        alone. ``note`` is told now and then how many frames there are of all samples together, and ends it early by
-        returning True: what is left then are the samples that have come furthest.
+        None leaves in force what is. Sample ``i`` draws from a seed of its own, ``forecast.seeds[i]``, and is what it
+        would be alone. ``note`` is told now and then how many frames there are of all samples together, and ends it
+        early by returning True: what is left then are the samples that have come furthest.
 
         Raises:
             UserError: bad observations or actions, or a count below 1.
@@ -190,8 +191,11 @@ class Forecaster:
         holders = group if past is None else [past, *group]
         for session, row in zip(group, () if ids is None else ids, strict=False):
             session.send("action", np.pad(row, (0, chunks * per_chunk - frames), "edge").tolist())
+        late = [session for session in group if session.state.pending]
+        if 0 < len(late) < len(group) and group[0].schedule.commit is CommitMode.EXTRA_PASS:
+            advance(late)  # their commit alone: from here on all are in step
         while not stopped and (behind := [i for i, part in enumerate(parts) if len(part) < chunks]):
-            events = advance([group[i] for i in behind])  # some may have a commit to make first: they end later
+            events = advance([group[i] for i in behind])
             for i, fresh in zip(behind, events, strict=True):
                 parts[i].extend(event.payload for event in fresh)
             if any(events):

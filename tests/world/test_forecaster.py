@@ -80,6 +80,19 @@ def test_a_step_moves_every_branch_under_its_own_action(fake: Model) -> None:
     assert [branch.chunk for branch in (left, right, again, root)] == [7, 7, 5, 4]
 
 
+def test_branches_with_and_without_a_commit_to_make_come_into_step(fake: Model) -> None:
+    forecaster = Forecaster(fake)
+    old, other = forecaster.encode(CLIP), forecaster.encode(CLIP, seed=2)
+    forecaster.step([old, other], "w")
+    young = other.fork()  # which has made the commit that `old` has yet to make
+    calls: list[int] = []
+    handle = fake.backbone.register_forward_pre_hook(lambda _, given: calls.append(len(given[0])))
+    made = forecaster.step([old, young], ["d", "d"])
+    handle.remove()
+    assert calls == [1, 2, 2, 2, 2]
+    torch.testing.assert_close(made.latents[1], forecaster.step(other, "d").latents[0], atol=ALIKE, rtol=0)
+
+
 def test_observations_may_be_a_clip_a_list_or_a_trajectory(fake: Model, tmp_path: Path) -> None:
     forecaster = Forecaster(fake)
     whole = forecaster.forecast(CLIP, None, 2, 1).latents
