@@ -53,7 +53,8 @@ class TwinView:
 def _attention(q_BLHD: Tensor, k_BNHD: Tensor, v_BNHD: Tensor) -> Tensor:
     q, k, v = (x.transpose(1, 2) for x in (q_BLHD, k_BNHD, v_BNHD))
     weights = ((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)).softmax(-1)
-    return (weights @ v).transpose(1, 2)
+    mixed: Tensor = (weights @ v).transpose(1, 2)
+    return mixed
 
 
 def context_times(sequences: int, chunks: int, generator: torch.Generator) -> Tensor:
