@@ -153,15 +153,16 @@ class Recordings:
     def _finish(self, id: str, then: Callable[[], None] = lambda: None, aside: bool = False) -> None:
         """``aside``: a GLB, whose skin may take seconds, is made on its own thread, since other films wait here."""
         film = self.films.get(id)
-        if film is None or film.writer is None:
+        writer = None if film is None else film.writer
+        if film is None or writer is None:
             then()
-        elif aside and isinstance(film.writer, GlbRecording):
-            writer, film.writer = film.writer, None
+            return self._prune()
+        film.writer = None
+        if aside and isinstance(writer, GlbRecording):
             thread = threading.Thread(target=self._close, args=(film, writer, then), name="binder", daemon=True)
             self._aside = [*(one for one in self._aside if one.is_alive()), thread]
             thread.start()
         else:
-            writer, film.writer = film.writer, None
             self._close(film, writer, then)
         self._prune()
 
