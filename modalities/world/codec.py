@@ -77,7 +77,8 @@ class WorldCodec:
 
     def decode(self, latents: Tensor, state: dict[str, Tensor]) -> tuple[Frames, dict[str, Tensor]]:
         """Frames (T, H, W, 3) of latents (T, C, h, w)."""
-        return self.read("rgb", latents), state
+        frames_THWC: Frames = np.asarray(self.read("rgb", latents), dtype=np.uint8)
+        return frames_THWC, state
 
     def read(self, name: str, latents: Tensor) -> NDArray[np.uint8] | NDArray[np.float32]:
         """One output of latents (T, C, h, w) on any device.

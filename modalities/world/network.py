@@ -43,6 +43,7 @@ class Residual(nn.Module):
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
         nn.init.zeros_(self.second.weight)
+        assert self.second.bias is not None, "made with one"
         nn.init.zeros_(self.second.bias)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
@@ -56,6 +57,9 @@ class WorldCodecNet(nn.Module):
     ``mean`` and ``std`` (C,) of the latents over the training data make them standard: `encode` gives, and `features`
     takes, latents of mean 0 and variance 1 per channel.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
