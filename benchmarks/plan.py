@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unreel.benchmarks import _clock
 from unreel.benchmarks._parts import plain
 from unreel.benchmarks._tables import caption, markdown, setting
 from unreel.engine.model import Model
@@ -61,9 +62,11 @@ def run(quick: bool = False, model: Model | None = None, data: Path | None = Non
     }
     env = BigfishEnv(size.horizon, data)
     try:
-        played = {
-            name: [episode(env, make(seed), seed) for seed in range(size.episodes)] for name, make in policies.items()
-        }
+        with _clock.measuring():
+            played = {
+                name: [episode(env, make(seed), seed) for seed in range(size.episodes)]
+                for name, make in policies.items()
+            }
     finally:
         env.close()
     return plain(summary(played, size) | {"setting": setting(), **asdict(size), "model": dreaming.model.name})
