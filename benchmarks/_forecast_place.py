@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unreel.benchmarks._forecast_clips import Array, Given
+from unreel.engine.errors import UserError
 from unreel.modalities.video.dream.measure import player_place
 from unreel.modalities.world.codec import to_pixels
-from unreel.modalities.world.doom.data import load_played
 
-STEPS, BATCH = 1500, 64
+STEPS, BATCH, FRAMES = 1500, 64, 30_000  # of training; frames taught with, at most
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,24 @@ def reader(given: Given) -> Reader:
     """Never shown a forecast, nor a held-out frame."""
     if given.clips.data is None:
         return Reader(player_place, "the player's colour")
-    played = load_played(given.clips.data, "train")
-    net = taught(played.frames, played.place[:, :2], 60 if given.quick else STEPS)
-    return Reader(net, f"a regressor taught with {len(played.frames)} real training frames")
+    frames, places = _real(given.clips.data)
+    net = taught(frames, places, 60 if given.quick else STEPS)
+    return Reader(net, f"a regressor taught with {len(frames)} real training frames")
+
+
+def _real(folder: Path) -> tuple[Array, NDArray[np.float32]]:
+    """Training frames and where the player is in them, equally many of every shard."""
+    paths = sorted(folder.glob("train*.npz"))
+    if not paths:
+        raise UserError(f"no train*.npz in {folder}: what reads the player's place learns from real training frames")
+    frames, places = [], []
+    for path in paths:
+        with np.load(path) as shard:
+            place = shard["place"][:, :2]
+            picked = np.linspace(0, len(place) - 1, min(len(place), max(1, FRAMES // len(paths)))).astype(int)
+            frames.append(shard["frames"][picked])
+            places.append(place[picked])
+    return np.concatenate(frames), np.concatenate(places)
 
 
 def taught(frames_NHW3: Array, places_N2: NDArray[np.float32], steps: int) -> Callable[[Array], Array]:

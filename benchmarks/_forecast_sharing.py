@@ -53,7 +53,7 @@ def sharing(given: Given) -> dict[str, Any]:
         }
     last = made[f"batch of {BATCHES[-1]}"]
     found["observed"] = {
-        "context_bytes": last.observed_bytes, "over_alone": 1 / futures,
+        "context_bytes": last.observed_bytes,
         "bytes_over_alone_by_chunk": [round(one.total / (one.apart - last.observed_bytes), 4) for one in last.contexts],
     }  # fmt: skip
     return found
