@@ -18,11 +18,12 @@ MELT = 0.03  # metres over which two capsules become one
 CAPSULES = (
     ("hips", "spine2", 0.135, 0.12), ("spine2", "chest", 0.12, 0.145), ("chest", "neck", 0.11, 0.055),
     ("neck", "head", 0.055, 0.06), ("chest", "left_arm", 0.09, 0.06), ("left_arm", "left_forearm", 0.06, 0.045),
-    ("left_forearm", "left_hand", 0.045, 0.034), ("hips", "left_thigh", 0.1, 0.08),
-    ("left_thigh", "left_shin", 0.08, 0.058), ("left_shin", "left_foot", 0.058, 0.045),
-    ("left_foot", "left_toes", 0.05, 0.038),
+    ("left_forearm", "left_hand", 0.045, 0.034), ("hips", "left_thigh", 0.1, 0.085),
+    ("left_thigh", "left_shin", 0.085, 0.06), ("left_shin", "left_foot", 0.06, 0.045),
+    ("left_foot", "left_toes", 0.05, 0.04),
 )  # fmt: skip
-ENDS = (((0.71, 1.42, 0.0), (0.86, 1.42, 0.0), 0.034, 0.022), ((0.0, 1.62, 0.02), (0.0, 1.7, 0.03), 0.1, 0.09))
+ENDS = (((0.75, 1.42, 0.0), (0.8, 1.42, 0.01), 0.046, 0.04), ((0.0, 1.62, 0.02), (0.0, 1.7, 0.03), 0.1, 0.09))
+APART = {"left_thigh": 0.12, "left_shin": 0.16, "left_foot": 0.2, "left_toes": 0.22}  # metres to the side
 
 
 def mannequin() -> Mesh:
@@ -37,6 +38,8 @@ def thickness(points_N3: Floats) -> Floats:
     points = points_N3.astype(np.float64)
     points[:, 0] = np.abs(points[:, 0])
     spots = {name: place.astype(np.float64) for name, place in zip(BODY.names, BODY.positions, strict=True)}
+    for name, side in APART.items():
+        spots[name][0] = side
     bones = [(spots[a], spots[b], r, s) for a, b, r, s in CAPSULES]
     bones += [(np.asarray(a), np.asarray(b), r, s) for a, b, r, s in ENDS]
     total = np.full(len(points), 1e3)

@@ -44,7 +44,7 @@ const events = {
 
 const wire = new Wire(socketUrl(), { message: onMessage, state: onState });
 const keys = new Keys($("pad"), (action) => control("action", action));
-const meshes = new Meshes({ begin: (more) => newWorld(null, more), token: () => token, say: (text) => hud.status(text) });
+const meshes = new Meshes({ begin: beginWith, token: () => token, say: (text) => hud.status(text) });
 
 function socketUrl() {
   const url = new URL("/v1/stream", location.href);
@@ -254,6 +254,13 @@ function newWorld(event, more = {}) {
     wire.close();
     start(next);
   }
+}
+
+// A session of a model with a mesh or a rig.
+function beginWith(model, mesh) {
+  $("model").value = model.id;
+  showModel();
+  newWorld(null, { mesh });
 }
 
 function showModel() {

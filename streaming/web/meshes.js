@@ -9,7 +9,7 @@ const WORDS = {
 };
 
 export class Meshes {
-  // begin(more): a new session with these fields; token(): the server's; say(text): the status line
+  // begin(model, mesh): a new session; token(): the server's; say(text): the status line
   constructor({ begin, token, say }) {
     Object.assign(this, { begin, token, say, model: null, models: [], names: {} });
     $("mesh-form").onsubmit = (event) => {
@@ -48,9 +48,8 @@ export class Meshes {
   }
 
   // A finished rig goes to the model that moves it; the server says why not, where it is no body's.
-  async move(glb) {
-    const model = this.mover();
-    if (await this._send(new File([glb], "rig.glb"), model)) $("model").value = model.id;
+  move(glb) {
+    return this._send(new File([glb], "rig.glb"), this.mover());
   }
 
   async _send(file, model, replace = false) {
@@ -63,10 +62,8 @@ export class Meshes {
       if (replace) form.append("rig", "replace");
       const { id } = await post("/v1/meshes", form, this.token());
       this._begin(model, id);
-      return true;
     } catch (error) {
       this.say(error.message);
-      return false;
     } finally {
       $("mesh-send").disabled = $("move").disabled = false;
     }
@@ -74,6 +71,6 @@ export class Meshes {
 
   _begin(model, mesh) {
     this.names[model.id] = mesh;
-    this.begin({ model: model.id, mesh });
+    this.begin(model, mesh);
   }
 }

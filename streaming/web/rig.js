@@ -63,7 +63,8 @@ export class RigStage {
     const size = 0.011 * this.space.size;
     let bones = 0;
     this.joints.slice(0, MOST).forEach(({ parent }, joint) => {
-      const [place, radius] = [places[joint], joint === newest ? 1.7 * size : size];
+      const near = parent < 0 ? size : 0.4 * places[joint].distanceTo(places[parent]);
+      const [place, radius] = [places[joint], joint === newest ? 1.7 * size : Math.min(size, Math.max(near, 0.35 * size))];
       this.spheres.setMatrixAt(joint, matrix.compose(place, turn.identity(), new THREE.Vector3(radius, radius, radius)));
       this.spheres.setColorAt(joint, new THREE.Color(joint === newest ? NEWEST : parent < 0 ? ROOT : JOINT));
       if (parent < 0) return;

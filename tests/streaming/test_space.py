@@ -160,10 +160,15 @@ def test_a_finished_rig_of_a_body_moves_on(server: LiveServer, page: Any, monkey
     monkeypatch.setattr(rigs, "assemble", lambda *_: sideways())
     rig_example(page, server)
     wait(page, "document.body.dataset.skin === '22' && !document.getElementById('move').hidden")
+    page.evaluate("document.getElementById('prompt').value = 'walk'")
     page.click("#move")
     wait(page, "document.body.dataset.modality === 'motion'")
     playing(page, 8)
     assert page.input_value("#model") == "motion"
+    assert page.inner_text("#mesh-send") == "Move it", "the form is that of the model"
+    seat = server.site.workers["motion"].seats[data(page)["session"]]
+    assert seat.session is not None
+    assert "text" in seat.session.state.held, "it was told what to do"
     room = server.hub.rooms[data(page)["session"]]
     desk = server.site.studio.desks[room.id]
     assert desk.shape is not None
