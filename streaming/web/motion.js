@@ -47,13 +47,13 @@ export class MotionStage {
     document.body.dataset.joints = this.model.bones.length;
   }
 
-  _show(row, { header, index, count }) {
+  _show(row, { header, end }) {
     pose(this.model.bones, row);
     this.row = row;
     this.space.follow(row[0], row[2]);
     if (header.chunk < this.last) this._mark(null); // what was rewound may not have been told
     this.last = header.chunk;
-    if (header.here && index === count - 1) this.here = { body: header.here, root: [row[0], row[2]] };
+    if (header.here) this.here = { body: header.here, root: [end[0], end[2]] };
     document.body.dataset.place = `${row[0].toFixed(2)} ${row[2].toFixed(2)}`;
   }
 

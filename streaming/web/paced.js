@@ -11,6 +11,7 @@ export class Paced {
     this.queue = [];
     this.nextAt = 0;
     this.drawn = 0;
+    this.skips = false; // where drawing is slower than the stream, entries whose time has passed are not drawn
     requestAnimationFrame((now) => this._tick(now));
   }
 
@@ -46,6 +47,10 @@ export class Paced {
   }
 
   _tick(now) {
+    while (this.skips && this.queue.length > 1 && !this.queue[1].cut && now - this.nextAt >= 1000 / this.fps) {
+      this.nextAt += 1000 / this.fps;
+      this._done(this.queue.shift());
+    }
     const entry = this.queue[0];
     if (entry && (now >= this.nextAt - 4 || entry.cut)) {
       this.queue.shift();
@@ -54,10 +59,14 @@ export class Paced {
       this.nextAt = Math.max(this.nextAt, now - period) + period / rate;
       if (entry.cut) this.nextAt = now + period;
       this.paint(entry);
-      this.close(entry);
-      this.drawn += 1;
-      this.events.shown(entry.header, entry.index === 0);
+      this._done(entry);
     }
     requestAnimationFrame((next) => this._tick(next));
+  }
+
+  _done(entry) {
+    this.close(entry);
+    this.drawn += 1;
+    this.events.shown(entry.header, entry.index === 0);
   }
 }

@@ -10,6 +10,7 @@ export class RowPlayer extends Paced {
     super(events);
     this.load = load;
     this.show = show;
+    this.skips = true;
     this.media = null;
     this.era = 0; // counts resets: what came for an earlier one is dropped
     this.chain = Promise.resolve();
@@ -34,9 +35,10 @@ export class RowPlayer extends Paced {
     this._after(() => {
       const values = new Float32Array(data);
       if (layout === "joints") return this._put({ row: values, header, index: 0, count: 1, cut });
+      const end = values.subarray(-width); // the chunk's last row
       for (let index = 0; index < header.frames; index++) {
         const row = values.subarray(index * width, (index + 1) * width);
-        this._put({ row, header, index, count: header.frames, cut: cut && index === 0 });
+        this._put({ row, end, header, index, count: header.frames, cut: cut && index === 0 });
       }
     });
   }
