@@ -33,8 +33,8 @@ class RewardConfig:
 
     chunks: int = 32_000
     windows: int = 600
-    updates: int = 2000
-    batch: int = 96
+    updates: int = 1600
+    batch: int = 48
     rate: float = 2e-3
     seed: int = 0
     play: PlayConfig = field(default_factory=PlayConfig)
