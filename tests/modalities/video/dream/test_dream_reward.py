@@ -103,7 +103,7 @@ def test_a_head_learns_what_eating_looks_like() -> None:
     labels = np.zeros((200, 3), np.float32)
     seen[::4, 0, 20:28, 20:28], labels[::4, 0] = 255, 1  # a fish at the player before, and none after
     seen[1::4, :3, 20:28, 20:28], labels[1::4, 1] = 255, 1
-    seen[2::4, 2, 30:, 30:], labels[2::4, 2] = 255, 1.5
+    seen[2::4, 2, 8:40, 8:40], labels[2::4, 2] = 255, 1.5
     samples = Samples(seen, labels)
     head = reward_train.fit(
         [samples], reward_train.RewardConfig(updates=60, batch=16, rate=4e-3), note=lambda text: None
