@@ -29,12 +29,13 @@ Row = list[dict[str, Array]]  # per window and output: (S, T, ...)
 
 @dataclass(frozen=True)
 class Clips:
-    """``truth`` by output, each (N, T, H, W, ...); ``actions[n, t]`` led to frame ``t``; ``place`` (N, T, 2) is where
-    the player is, in ``unit``; ``data`` is the folder it came from, None for what is shipped."""
+    """``truth`` by output, each (N, T, H, W, ...); ``actions[n, t]`` led to frame ``t``; ``pose`` (N, T, 2 or 3) is
+    where the player is, in ``unit``, and the degrees it looks at, counter-clockwise; ``data`` is the folder it came
+    from, None for what is shipped."""
 
     truth: dict[str, Array]
     actions: NDArray[np.int64]
-    place: Array
+    pose: Array
     unit: str
     data: Path | None = None
 
@@ -60,7 +61,7 @@ def load_clips(model: Model, data: Path | None, windows: int) -> Clips:
         return np.stack([array[start : start + CONTEXT + AHEAD] for start in starts])
 
     truth = {"rgb": cut(played.frames), "segmentation": cut(played.segmentation), "depth": cut(played.depth)}
-    return Clips(truth, cut(played.action).astype(np.int64), cut(played.place)[..., :2], "map units", data)
+    return Clips(truth, cut(played.action).astype(np.int64), cut(played.place), "map units", data)
 
 
 @dataclass(frozen=True)

@@ -97,17 +97,20 @@ def spearman(a: list[float], b: list[float]) -> float:
 def control(given: Given) -> dict[str, Any]:
     """How far the player is from where the real one went under the same keys, read off the pictures."""
     read = reader(given)
-    places = given.clips.place
+    poses, at = given.clips.pose, [c - 1 for c in CONTROL]
     found: dict[str, Any] = {"frames": CONTROL, "unit": given.clips.unit, "reader": read.about, "position_error": {}}
     rows = {name: row for name, row in given.rows.items() if name in ("forecast", "regression")}
-    real = [{"rgb": given.truth(n, "rgb")[None]} for n in range(len(places))]
+    real = [{"rgb": given.truth(n, "rgb")[None]} for n in range(len(poses))]
+    true = poses[:, CONTEXT:, :2][:, at]
     for name, row in {**rows, "real frames": real}.items():
-        seen = [np.stack([read(sample[[c - 1 for c in CONTROL]]) for sample in window["rgb"]]) for window in row]
-        true = places[:, [CONTEXT + c - 1 for c in CONTROL]]
-        apart = np.array([np.linalg.norm(one - at, axis=-1).mean(0) for one, at in zip(seen, true, strict=True)])
+        apart = []
+        for n, window in enumerate(row):
+            last = given.clips.truth["rgb"][n, CONTEXT - 1 : CONTEXT]
+            seen = [read(np.concatenate([last, one]), poses[n, CONTEXT - 1])[at] for one in window["rgb"]]
+            apart.append(np.linalg.norm(np.stack(seen) - true[n], axis=-1).mean(0))
         found["position_error"][name] = [float(value) for value in np.nanmean(apart, 0)]
         found.setdefault("seen", {})[name] = [float(share) for share in np.isfinite(apart).mean(0)]
-    still = np.linalg.norm(places[:, [CONTEXT + c - 1 for c in CONTROL]] - places[:, CONTEXT - 1 : CONTEXT], axis=-1)
+    still = np.linalg.norm(true - poses[:, CONTEXT - 1 : CONTEXT, :2], axis=-1)
     found["position_error"]["copy last"] = [float(value) for value in np.nanmean(still, 0)]
     assert max(CONTROL) <= AHEAD, "within the windows"
     return found

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from world.tiny import tiny_world
 
 from unreel.benchmarks import _forecast_clips, _forecast_place, forecast
@@ -86,9 +84,18 @@ def test_calibration_bins_say_whether_error_rises_with_uncertainty() -> None:
     assert spearman([1.0, 2.0, 3.0], [9.0, 4.0, 1.0]) == pytest.approx(-1)
 
 
-def test_the_reader_learns_where_the_player_is(data: Path) -> None:
-    played: dict[str, Any] = dict(np.load(data / "train-0.npz"))
-    with torch.random.fork_rng():
-        read = _forecast_place.taught(played["frames"], played["place"][:, :2], 150)
-    apart = np.linalg.norm(read(played["frames"]) - played["place"][:, :2], axis=1)
-    assert apart.mean() < 0.2 * played["place"][:, 0].std()
+def test_motions_walk_to_where_they_come_from() -> None:
+    rng = np.random.default_rng(0)
+    poses = np.cumsum(rng.normal(size=(20, 3)) * (5, 5, 40), axis=0)
+    there = _forecast_place.walked(_forecast_place.motions(poses), poses[0])
+    assert np.allclose(there, poses[1:, :2])
+
+
+def test_the_reader_learns_how_the_player_moves(data: Path) -> None:
+    frames, poses, joined = _forecast_place._real(data)
+    assert len(frames) == 3 * LONG
+    assert len(joined) == 3 * (LONG - 1)
+    read = _forecast_place.taught(frames, poses, joined, 150)
+    at = joined[:50]
+    apart = np.abs(read(frames[:51]) - _forecast_place.motions(poses)[at])[:, 0]
+    assert np.quantile(apart, 0.8) < 0.25  # steps are 0 or 1, but for a jump back to the left
