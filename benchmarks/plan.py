@@ -27,9 +27,11 @@ Act = Callable[[Frames], int]  # from the frames of the last step to an action i
 @dataclass(frozen=True)
 class Size:
     """How much is played, and how it is planned. Episodes are cut after ``horizon`` steps of two frames; each plan is
-    carried out for ``commit`` steps; ``steps`` are the sampler's."""
+    carried out for ``commit`` steps; ``steps`` are the sampler's. Seeds are counted from
+    ``first``: levels by which nothing was chosen."""
 
     episodes: int = 50
+    first: int = 100
     horizon: int = 60
     steps: int = 1
     commit: int = 2
@@ -64,7 +66,7 @@ def run(quick: bool = False, model: Model | None = None, data: Path | None = Non
     try:
         with _clock.measuring():
             played = {
-                name: [episode(env, make(seed), seed) for seed in range(size.episodes)]
+                name: [episode(env, make(seed), seed) for seed in range(size.first, size.first + size.episodes)]
                 for name, make in policies.items()
             }
     finally:
