@@ -37,12 +37,16 @@ def export(run: Path, folder: Path, record: Mapping[str, Any], card_path: Path |
     write_weights(folder / "motion.safetensors", content["average"])
     save_codec(trained_codec(run), folder / "motion-codec.safetensors", half=True)
     (folder / "motion-codec.safetensors").chmod(0o644)
-    fresh = card(content, torch.load(run / CODEC, weights_only=True), record)
+    codec = torch.load(run / CODEC, weights_only=True)
+    decoder = torch.load(run / DECODER, weights_only=True) if (run / DECODER).exists() else None
+    fresh = card(content, codec, record, decoder)
     write_card(card_path or folder / "model.yaml", fresh, ("architecture", "conditions", "training"))
 
 
-def card(net: Mapping[str, Any], codec: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """The model card of the two checkpoints."""
+def card(
+    net: Mapping[str, Any], codec: Mapping[str, Any], record: Mapping[str, Any], decoder: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The model card of the checkpoints; ``decoder`` is the one that was trained on alone."""
     recent = net["recent"]
     return {
         "name": "motion",
@@ -69,9 +73,16 @@ def card(net: Mapping[str, Any], codec: Mapping[str, Any], record: Mapping[str, 
             "data_licence": "CMU Graphics Lab Motion Capture Database (free for any use, the data not to be resold); "
             "animations of Quaternius, KayKit and Mesh2Motion (CC0)",
             "held_out": list(record["held_out"]),
-            "codec": {"steps": codec["step"], "minutes": round(codec["seconds"] / 60, 1)},
-            "network": {"steps": net["step"], "minutes": round(net["seconds"] / 60, 1)},
-            "loss": "codec: smooth L1 of features, steps and joint places; network: cross-entropy of every level",
+            "codec": _length(codec),
+            **({} if decoder is None else {"decoder": _length(decoder)}),
+            "network": _length(net),
+            "loss": "codec: smooth L1 of features, steps and joint places, its decoder also of the size of jerks; "
+            "network: cross-entropy of every level",
+            "seed": 0,
             "command": "unreel train motion --data FOLDER",
         },
     }
+
+
+def _length(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {"steps": content["step"], "minutes": round(content["seconds"] / 60, 1)}
