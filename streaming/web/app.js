@@ -1,50 +1,36 @@
-// The page: puts wire, player, keys and figures together.
+// The page: puts streams, keys and forms together.
 
-import { Hud } from "./hud.js";
 import { Keys } from "./keys.js";
 import { Meshes } from "./meshes.js";
 import { listModels } from "./models.js";
 import { restWhileHidden } from "./rest.js";
+import { Siblings, ownTab } from "./siblings.js";
 import { STAGES } from "./stages.js";
+import { Stream } from "./stream.js";
 import { upload } from "./upload.js";
-import { Wire } from "./wire.js";
 
 const $ = (id) => document.getElementById(id);
 const store = sessionStorage; // one tab, one session: a reload resumes, a second tab starts its own
 const fragment = new URLSearchParams(location.hash.slice(1));
 const query = new URLSearchParams(location.search);
 
-const hud = new Hud();
-const ours = new Set(); // controls whose first picture is to be shown at once
 let token = query.get("token") ?? fragment.get("token") ?? store.getItem("token") ?? "";
-let formats = ["jpeg"];
-let stage = null; // what shows the pictures of the model's modality
 let models = [];
-let configured = null;
-let lastSeq = null;
-let paused = false;
-let chunk = 0;
 let restart = null; // what to configure once the old session has said goodbye
 
-const events = {
-  acked: (seq) => wire.send({ type: "ack", seq }),
-  shown: (header, first) => {
-    hud.frame();
-    hud.picture(first ? header : { applied: [] }, stage.player.drawn);
-    if (document.body.dataset.state === "open") setState("playing");
-  },
-  failed: (error) => {
-    if (formats.length === 1) return over(`The picture cannot be shown: ${error.message}`);
-    formats = formats.slice(1); // this browser cannot decode it after all
-    lastSeq = null;
-    stage.player.reset();
-    wire.socket?.close();
-  },
-};
-
-const wire = new Wire(socketUrl(), { message: onMessage, state: onState });
-const keys = new Keys($("pad"), (action) => control("action", action));
-const meshes = new Meshes({ begin: beginWith, token: () => token, say: (text) => hud.status(text) });
+const main = new Stream("Main", document.body, $("veil"), {
+  configured: onConfigured,
+  changed: () => onChanged(main),
+  forked: (message) => onForked(main, message),
+  over: () => store.removeItem("session"),
+  closing: (message) => restart !== null || (message.reason === "finished" && main.stage.finished && (finish(), true)),
+  failed: onFailed,
+  gone: () => restart !== null && (start(restart), (restart = null), true),
+});
+let front = main; // the stream that has the focus: keys, buttons and figures are about it
+const keys = new Keys($("pad"), (action) => (front.control("action", action), siblings.hold(front, action)));
+const meshes = new Meshes({ begin: beginWith, token: () => token, say: (text) => main.hud.status(text) });
+const siblings = new Siblings(main, { focus, changed: onChanged, forked: onForked, url: socketUrl, token: () => token });
 
 function socketUrl() {
   const url = new URL("/v1/stream", location.href);
@@ -61,153 +47,86 @@ function modalityOf(model) {
 // Show the stage of a modality; it is made when first needed and kept.
 async function enter(modality) {
   const one = STAGES[modality];
-  one.stage ??= await one.make(events, control);
-  if (stage !== one.stage) stage?.player.reset();
-  stage = one.stage;
+  one.stage ??= await one.make(main.events, (...how) => main.control(...how));
+  if (main.stage !== one.stage) main.stage?.player.reset();
+  main.stage = one.stage;
   document.body.dataset.modality = modality;
-  for (const canvas of document.querySelectorAll(".frame canvas")) canvas.hidden = canvas.id !== one.canvas;
+  for (const canvas of document.querySelectorAll("#main canvas")) canvas.hidden = canvas.id !== one.canvas;
   $("hint").textContent = one.hint;
   $("again").textContent = one.again;
   $("download").textContent = `Download ${one.file}`;
   $("move").hidden = true;
 }
 
-function setState(state, text = "") {
-  document.body.dataset.state = state;
-  const words = { connecting: "Connecting", open: "Starting", playing: "Live", paused: "Paused", over: "Ended" };
-  hud.status(text || words[state] || state);
+// Keys, buttons and figures are about this stream from here on; the others go on with what was last held.
+function focus(stream) {
+  if (stream === front) return;
+  front.hud.show(false);
+  front = stream;
+  onChanged(stream, true);
 }
 
-// `quiet`: nobody asked for it, so how long it takes is no figure.
-function control(kind, value = null, quiet = false) {
-  if (configured?.role !== "owner") return null;
-  const id = wire.control(kind, value);
-  if (!quiet) hud.control(id);
-  if (kind !== "camera") ours.add(id); // a glance is no reason to skip frames
-  return id;
+// What the panel says of the stream that has the focus; `keyed`: its keys, too.
+function onChanged(stream, keyed = false) {
+  if (stream !== front) return;
+  const { configured, paused, owned } = stream;
+  siblings.mark(stream);
+  stream.hud.show(true);
+  $("pause").textContent = paused ? "Resume" : "Pause";
+  $("pause").setAttribute("aria-pressed", `${paused}`);
+  $("step").disabled = !paused;
+  if (keyed) keys.setActions(owned ? configured.model.actions : []);
+  if (!owned) return;
+  $("download").hidden = !configured.recording;
+  const words = new URLSearchParams({ key: configured.key, ...(token && { token }) });
+  $("download").href = `${configured.recording}?${words}`;
 }
 
-function onState(state, text) {
-  if (state === "lost") setState("connecting", "Connection lost, trying again");
-  if (state === "over" && restart) {
-    start(restart);
-    restart = null;
-  } else if (state === "over" && document.body.dataset.state !== "over") {
-    over(text || "The connection is closed.");
-  }
-}
-
-function over(text) {
-  store.removeItem("session");
-  setState("over");
-  hud.veil(text);
-}
-
-function onMessage(message, data) {
-  const handlers = {
-    queued: () => {
-      setState("queued", `Waiting for a place: number ${message.position}`);
-      hud.veil(`All places are taken. You are number ${message.position}.`);
-    },
-    configured: () => onConfigured(message),
-    media: () => {
-      stage.player.configure(message, data);
-      hud.format(message.format === "rows" ? message.layout : `${message.format} ${message.width}×${message.height}`);
-    },
-    chunk: () => {
-      lastSeq = message.seq;
-      chunk = message.chunk;
-      const cut = message.applied.some((id) => ours.delete(id));
-      stage.player.push(message, data, cut);
-    },
-    control: () => onControl(message),
-    forked: () => {
-      const words = new URLSearchParams({ session: message.session, key: message.key });
-      window.open(`/#${words}`, "_blank", "noopener");
-    },
-    stats: () => (hud.stats(message), hud.idle()),
-    error: () => onError(message),
-    closing: () => {
-      if (message.session_kept) return;
-      if (message.reason === "finished" && stage.finished && !restart) return finish();
-      const words = { replaced: "Resumed somewhere else.", shutdown: "The server is going down.",
-        idle: "Ended: nobody was there.", finished: "The film is over." };
-      if (!restart) over(words[message.reason] ?? (message.message || "Ended."));
-    },
-  };
-  handlers[message.type]?.();
+// A fork is shown beside the main picture; what is not a picture gets a tab of its own.
+function onForked(parent, message) {
+  if (modalityOf(parent.configured.model) !== "video" || siblings.full) ownTab(message, token);
+  else siblings.add(message, parent);
 }
 
 // The session has come to its end, and there is something to be shown for it.
 function finish() {
   store.removeItem("session");
-  if (configured.role !== "owner" || !configured.recording) return over("Finished.");
-  setState("over", "Fetching the rig");
-  const one = stage;
-  one.finished($("download").href).then(
+  if (!main.owned || !main.configured.recording) return main.over("Finished.");
+  main.setState("over", "Fetching the rig");
+  main.stage.finished($("download").href).then(
     (joints) => {
-      setState("over", `Rigged: ${joints} joints`);
+      main.setState("over", `Rigged: ${joints} joints`);
       $("move").hidden = !meshes.mover();
     },
-    (error) => over(error.message),
+    (error) => main.over(error.message),
   );
 }
 
-function onError(message) {
-  if (message.code === "unknown_session" && !fragment.get("watch")) {
-    store.removeItem("session"); // it is over: begin anew
-    restart = wish();
-  } else {
-    hud.status(message.message);
-    if (!configured || message.code === "failed" || message.code === "encoder") over(message.message);
-  }
+// A session of before is over: begin anew.
+function onFailed(message) {
+  if (message.code !== "unknown_session" || fragment.get("watch")) return false;
+  store.removeItem("session");
+  restart = wish();
+  return true;
 }
 
 function onConfigured(message) {
-  configured = message;
   if (message.role === "owner") store.setItem("session", JSON.stringify({ session: message.session, key: message.key }));
   const modality = modalityOf(message.model);
   if (document.body.dataset.modality !== modality) {
-    wire.close(); // another kind of picture than was thought: come back for it
-    start(wire.hello, modality);
-    return;
+    main.wire.close(); // another kind of picture than was thought: come back for it
+    start(main.wire.hello, modality);
+    return false;
   }
-  stage.configured(message.model);
-  hud.veil("");
   document.body.dataset.role = message.role;
-  document.body.dataset.session = message.session;
-  setPaused(message.paused);
-  if (!message.paused) setState("open");
-  keys.setActions(message.role === "owner" ? message.model.actions : []);
-  $("prompt-form").hidden = !message.model.controls.includes("prompt");
-  $("place-form").hidden = !message.model.controls.includes("place");
-  $("view-form").hidden = !message.model.controls.includes("view");
+  onChanged(main, true);
+  for (const kind of ["prompt", "place", "view"]) $(`${kind}-form`).hidden = !message.model.controls.includes(kind);
   $("place").replaceChildren(new Option("Any", ""), ...(message.model.places ?? []).map((name) => new Option(name, name)));
   if ($("model").value !== message.model.name) {
     $("model").value = message.model.name;
     showModel();
   }
-  if (message.role !== "owner") return;
-  $("download").hidden = !message.recording;
-  const words = new URLSearchParams({ key: message.key, ...(token && { token }) });
-  $("download").href = `${message.recording}?${words}`;
-}
-
-function onControl(message) {
-  document.body.dataset.control = `${message.kind} ${message.status}`;
-  if (message.status === "rejected") hud.status(message.reason);
-  if (message.status === "rejected" || message.status === "replaced") ours.delete(message.id);
-  if (message.status === "applied" && (message.kind === "pause" || message.kind === "resume")) {
-    setPaused(message.kind === "pause");
-  }
-}
-
-function setPaused(value) {
-  paused = value;
-  $("pause").textContent = value ? "Resume" : "Pause";
-  $("pause").setAttribute("aria-pressed", `${value}`);
-  $("step").disabled = !value;
-  if (configured) setState(value ? "paused" : "playing");
+  return true;
 }
 
 function wish() {
@@ -216,42 +135,40 @@ function wish() {
   const [mesh, prompt] = [meshes.of(model), model?.controls.includes("prompt") ? $("prompt").value.trim() : ""];
   return {
     type: "configure", model: name, seed: Math.max(0, Math.floor(Number($("seed").value) || 0)),
-    preset: $("preset").value || null, formats, ...(mesh && { mesh }), ...(prompt && { prompt }),
+    preset: $("preset").value || null, ...(mesh && { mesh }), ...(prompt && { prompt }),
   };
 }
 
 // What the hello asks for; its modality is known of a model, and guessed for sessions of others.
 async function start(hello, modality = modalityOf(models.find((model) => model.id === hello.model) ?? models[0])) {
-  configured = null;
-  lastSeq = null;
-  paused = false;
-  hud.veil("");
-  setState("connecting");
+  main.forget();
+  main.hud.veil("");
+  main.setState("connecting");
   await enter(modality);
-  stage.clear?.(); // what an earlier session has left
+  main.stage.clear?.(); // what an earlier session has left
   if (meshes.lacks(hello) && !store.getItem("session")) {
-    setState("over", "Ready");
-    return hud.veil("Choose a mesh to rig, or use the example.");
+    main.setState("over", "Ready");
+    return main.hud.veil("Choose a mesh to rig, or use the example.");
   }
-  formats = query.get("format") && modality === "video" ? [query.get("format")] : await STAGES[modality].formats();
-  wire.url = socketUrl();
-  wire.resume = () => {
-    const kept = JSON.parse(store.getItem("session") ?? "null");
+  main.formats = query.get("format") && modality === "video" ? [query.get("format")] : await STAGES[modality].formats();
+  main.open(socketUrl(), hello, () => {
+    const [kept, { formats, lastSeq }] = [JSON.parse(store.getItem("session") ?? "null"), main];
     if (hello.type === "watch" || !kept) return { ...hello, formats };
     return { type: "resume", ...kept, last_seq: lastSeq, formats };
-  };
-  wire.open({ ...hello, formats });
+  });
 }
 
+// It takes the place of everything that is shown.
 function newWorld(event, more = {}) {
   event?.preventDefault();
+  siblings.clear();
   store.removeItem("session");
   const next = { ...wish(), ...more };
-  if (configured?.role === "owner" && wire.socket) {
+  if (main.owned && main.wire.socket) {
     restart = next;
-    wire.send({ type: "end" });
+    main.wire.send({ type: "end" });
   } else {
-    wire.close();
+    main.wire.close();
     start(next);
   }
 }
@@ -271,46 +188,45 @@ function showModel() {
 }
 
 function wireButtons() {
-  $("pause").onclick = () => control(paused ? "resume" : "pause");
-  $("step").onclick = () => control("step", stage.step);
-  $("reset").onclick = () => control("reset");
+  $("pause").onclick = () => front.control(front.paused ? "resume" : "pause");
+  $("step").onclick = () => front.control("step", front.stage.step);
+  $("reset").onclick = () => front.control("reset");
   $("back").onclick = () => {
-    const to = stage.back(2, configured.model, chunk);
-    if (to !== null) control("rewind", to);
+    const to = front.stage.back(2, front.configured.model, front.chunk);
+    if (to !== null) front.control("rewind", to);
   };
-  $("fork").onclick = () => control("fork");
-  $("move").onclick = () => meshes.move(stage.glb);
+  $("fork").onclick = () => (siblings.full ? front.hud.status(siblings.full) : front.control("fork"));
+  $("move").onclick = () => meshes.move(main.stage.glb);
   $("world").onsubmit = (event) => newWorld(event);
   $("view-form").onsubmit = async (event) => {
     event.preventDefault();
     $("view-send").disabled = true;
-    hud.status("Sending the picture");
-    await upload($("model").value, token).then((view) => newWorld(event, { view }), (error) => hud.status(error.message));
+    main.hud.status("Sending the picture");
+    await upload($("model").value, token).then((view) => newWorld(event, { view }), (error) => main.hud.status(error.message));
     $("view-send").disabled = false;
   };
-  $("place").onchange = () => $("place").value && control("place", $("place").value);
+  $("place").onchange = () => $("place").value && main.control("place", $("place").value);
   $("model").onchange = showModel;
-  $("preset").onchange = () => {
-    if (configured && $("preset").value) control("preset", $("preset").value);
-  };
+  $("preset").onchange = () => $("preset").value && front.control("preset", $("preset").value);
   $("prompt-form").onsubmit = (event) => {
     event.preventDefault();
-    control("prompt", $("prompt").value);
+    front.control("prompt", $("prompt").value);
   };
   $("share").onclick = async () => {
-    const words = new URLSearchParams({ watch: configured.watch, ...(token && { token }) });
+    const words = new URLSearchParams({ watch: front.configured.watch, ...(token && { token }) });
     const link = `${location.origin}/#${words}`;
     const done = await navigator.clipboard?.writeText(link).then(() => true, () => false);
-    hud.status(done ? "Link copied" : link);
+    front.hud.status(done ? "Link copied" : link);
   };
   window.addEventListener("keydown", (event) => {
     const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName ?? "");
     if (event.key.toLowerCase() === "p" && !typing && !event.ctrlKey && !event.metaKey) $("pause").click();
   });
-  restWhileHidden(() => !paused && configured?.role === "owner", control);
+  restWhileHidden(() => siblings.streams.filter((stream) => stream.owned && !stream.paused));
 }
 
-async function main() {
+async function begin() {
+  onChanged(main);
   wireButtons();
   [models, token] = await listModels(token);
   meshes.models = models;
@@ -318,7 +234,7 @@ async function main() {
   showModel();
   if (query.get("seed")) $("seed").value = query.get("seed");
   if (fragment.get("watch")) {
-    await start({ type: "watch", token: fragment.get("watch"), formats });
+    await start({ type: "watch", token: fragment.get("watch") });
     return;
   }
   if (fragment.get("session")) {
@@ -328,4 +244,4 @@ async function main() {
   await start(wish());
 }
 
-main().catch((error) => over(error.message));
+begin().catch((error) => main.over(error.message));

@@ -1,30 +1,44 @@
-// Figures and words on the page.
+// Figures and words of one stream. Those of the stream that has the focus are on the page.
 
 const $ = (id) => document.getElementById(id);
 
 export class Hud {
-  constructor() {
+  // root: the element whose data say how the stream is; veil: words over its picture
+  constructor(root, veil) {
+    Object.assign(this, { root, over: veil, front: false });
+    this.words = { status: "Connecting", "hud-fps": "–", "hud-chunk": "–", "hud-latency": "–", "hud-viewers": "–", "hud-format": "–" };
     this.latencies = [];
     this.sent = new Map(); // control id -> when it was sent
     this.drawnAt = [];
   }
 
+  // Whether this stream has the focus.
+  show(front) {
+    this.front = front;
+    if (front) for (const [id, text] of Object.entries(this.words)) $(id).textContent = text;
+  }
+
+  _say(id, text) {
+    this.words[id] = text;
+    if (this.front) $(id).textContent = text;
+  }
+
   status(text) {
-    $("status").textContent = text;
+    this._say("status", text);
   }
 
   veil(text) {
-    $("veil").textContent = text;
-    $("veil").hidden = !text;
+    this.over.textContent = text;
+    this.over.hidden = !text;
   }
 
   format(text) {
-    $("hud-format").textContent = text;
+    this._say("hud-format", text);
   }
 
   stats(message) {
-    $("hud-chunk").textContent = message.chunk_ms ? `${Math.round(message.chunk_ms)} ms` : "–";
-    $("hud-viewers").textContent = `${message.viewers}`;
+    this._say("hud-chunk", message.chunk_ms ? `${Math.round(message.chunk_ms)} ms` : "–");
+    this._say("hud-viewers", `${message.viewers}`);
   }
 
   control(id) {
@@ -40,22 +54,21 @@ export class Hud {
       this.latencies = [...this.latencies.slice(-19), now - this.sent.get(id)];
       this.sent.delete(id);
       const sorted = [...this.latencies].sort((a, b) => a - b);
-      $("hud-latency").textContent = `${Math.round(sorted[sorted.length >> 1])} ms`;
-      document.body.dataset.applied = id;
-      document.body.dataset.latency = `${Math.round(this.latencies.at(-1))}`;
+      this._say("hud-latency", `${Math.round(sorted[sorted.length >> 1])} ms`);
+      this.root.dataset.applied = id;
+      this.root.dataset.latency = `${Math.round(this.latencies.at(-1))}`;
     }
-    document.body.dataset.frames = total;
+    this.root.dataset.frames = total;
   }
 
   frame() {
-    const now = performance.now();
-    this.drawnAt = [...this.drawnAt.filter((t) => now - t < 2000), now];
-    $("hud-fps").textContent = (this.drawnAt.length / 2).toFixed(1);
+    this.drawnAt.push(performance.now());
+    this.idle();
   }
 
   idle() {
     const now = performance.now();
     this.drawnAt = this.drawnAt.filter((t) => now - t < 2000);
-    $("hud-fps").textContent = (this.drawnAt.length / 2).toFixed(1);
+    this._say("hud-fps", (this.drawnAt.length / 2).toFixed(1));
   }
 }

@@ -32,7 +32,10 @@ export class Keys {
     this.action = null;
     const letters = new Set(actions.filter((a) => a !== "none").join(""));
     this.pad.hidden = letters.size === 0;
-    for (const button of this.pad.querySelectorAll("button")) button.disabled = !letters.has(button.dataset.key);
+    for (const button of this.pad.querySelectorAll("button")) {
+      button.disabled = !letters.has(button.dataset.key);
+      button.classList.remove("held");
+    }
   }
 
   release() {

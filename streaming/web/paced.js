@@ -12,7 +12,14 @@ export class Paced {
     this.nextAt = 0;
     this.drawn = 0;
     this.skips = false; // where drawing is slower than the stream, entries whose time has passed are not drawn
+    this.ended = false;
     requestAnimationFrame((now) => this._tick(now));
+  }
+
+  // Nothing is shown any more.
+  end() {
+    this.ended = true;
+    this.reset();
   }
 
   paint() {} // show an entry
@@ -47,6 +54,7 @@ export class Paced {
   }
 
   _tick(now) {
+    if (this.ended) return;
     while (this.skips && this.queue.length > 1 && !this.queue[1].cut && now - this.nextAt >= 1000 / this.fps) {
       this.nextAt += 1000 / this.fps;
       this._done(this.queue.shift());

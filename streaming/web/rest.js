@@ -1,14 +1,10 @@
 // While nobody looks at the page, the server may rest.
 
-export function restWhileHidden(runs, control) {
-  let resting = false;
+export function restWhileHidden(running) {
+  let resting = []; // streams
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden && runs()) {
-      resting = true;
-      control("pause");
-    } else if (!document.hidden && resting) {
-      resting = false;
-      control("resume");
-    }
+    if (document.hidden) resting = running();
+    for (const stream of resting) stream.control(document.hidden ? "pause" : "resume");
+    if (!document.hidden) resting = [];
   });
 }

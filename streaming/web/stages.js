@@ -3,9 +3,10 @@
 import { PanoramaStage } from "./panorama.js";
 import { Player, decodable } from "./player.js";
 
-class VideoStage {
-  constructor(events) {
-    this.player = new Player(document.getElementById("screen"), events);
+export class VideoStage {
+  constructor(events, canvas = document.getElementById("screen")) {
+    this.canvas = canvas;
+    this.player = canvas.player = new Player(canvas, events); // on the canvas for tests, and for the curious
     this.step = 1;
   }
 
