@@ -242,6 +242,7 @@ async function begin() {
     history.replaceState(null, "", "/");
   }
   await start(wish());
+  siblings.restore();
 }
 
 begin().catch((error) => main.over(error.message));

@@ -5,6 +5,7 @@ import { VideoStage } from "./stages.js";
 
 const $ = (id) => document.getElementById(id);
 const MOST = 3; // beside the main picture
+const KEPT = "forks"; // in this tab's storage: what a reload shows again
 
 // A session of one's own, in a tab of its own.
 export function ownTab({ session, key }, token) {
@@ -17,6 +18,8 @@ export class Siblings {
   // url() is the server's, token() what it wants
   constructor(main, { focus, changed, forked, url, token }) {
     Object.assign(this, { main, focus, changed, forked, url, token, forks: 0, tiles: new Map() }); // stream -> its tile
+    this.kept = new Map(); // stream -> what it is called and opened with
+    this.before = JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
     this._join(main, $("main"));
   }
 
@@ -31,31 +34,46 @@ export class Siblings {
 
   // A fork that waits to be resumed; it shows the picture of its parent until it has one.
   add({ session, key }, parent) {
+    const name = `Fork ${++this.forks}`;
+    const stream = this._tile({ session, key, name, of: parent.name }, parent.formats);
+    const { canvas, player } = stream.stage;
+    Object.assign(canvas, { width: parent.stage.canvas.width, height: parent.stage.canvas.height });
+    player.context.drawImage(parent.stage.canvas, 0, 0);
+    this.hold(stream, this.tiles.get(parent).querySelector(".holds").textContent || "none");
+  }
+
+  // The forks there were before a reload, as far as they live.
+  restore() {
+    for (const one of this.before) {
+      this.forks = Math.max(this.forks, Number(one.name.split(" ")[1]));
+      this._tile(one, this.main.formats);
+    }
+  }
+
+  _tile({ session, key, name, of }, formats) {
     const tile = document.importNode($("tile").content.firstElementChild, true);
     const [canvas, veil] = [tile.querySelector("canvas"), tile.querySelector(".veil")];
-    const name = `Fork ${++this.forks}`;
     const stream = new Stream(name, tile, veil, {
       configured: () => this.changed(stream, true),
       changed: () => this.changed(stream),
       forked: (message) => this.forked(stream, message),
       over: () => {},
       closing: () => false,
-      failed: () => false,
+      failed: ({ code }) => code === "unknown_session" && (this._leave(stream), true),
       gone: () => false,
     });
     stream.stage = new VideoStage(stream.events, canvas);
-    Object.assign(canvas, { width: parent.stage.canvas.width, height: parent.stage.canvas.height });
-    stream.stage.player.context.drawImage(parent.stage.canvas, 0, 0);
-    canvas.setAttribute("aria-label", `${name} of ${parent.name}, live. Steer with W A S D or the arrow keys.`);
-    tile.querySelector(".name").textContent = `${name} of ${parent.name}`;
+    canvas.setAttribute("aria-label", `${name} of ${of}, live. Steer with W A S D or the arrow keys.`);
+    tile.querySelector(".name").textContent = `${name} of ${of}`;
     this._button(tile.querySelector(".own"), `Own tab for ${name}`, () => this._part(stream, { session, key }));
     this._button(tile.querySelector(".close"), `Close ${name}`, () => this.close(stream));
     $("tiles").append(tile);
+    this.kept.set(stream, { session, key, name, of });
     this._join(stream, tile);
-    this.hold(stream, this.tiles.get(parent).querySelector(".holds").textContent || "none");
-    stream.formats = parent.formats;
+    stream.formats = formats;
     stream.setState("connecting");
     stream.open(this.url(), null, () => ({ type: "resume", session, key, last_seq: stream.lastSeq, formats: stream.formats }));
+    return stream;
   }
 
   // End the session of a tile.
@@ -90,7 +108,12 @@ export class Siblings {
   _join(stream, tile) {
     this.tiles.set(stream, tile);
     for (const kind of ["pointerdown", "focusin"]) tile.addEventListener(kind, () => this.tiles.has(stream) && this.focus(stream));
+    this._count();
+  }
+
+  _count() {
     document.body.dataset.tiles = this.tiles.size;
+    sessionStorage.setItem(KEPT, JSON.stringify([...this.kept.values()]));
   }
 
   _part(stream, names) {
@@ -103,8 +126,9 @@ export class Siblings {
     stream.stage.player.end();
     const tile = this.tiles.get(stream);
     this.tiles.delete(stream);
+    this.kept.delete(stream);
     tile.remove();
-    document.body.dataset.tiles = this.tiles.size;
+    this._count();
     this.focus(this.main);
     this.main.setState(this.main.root.dataset.state); // what was said of too many is over
   }

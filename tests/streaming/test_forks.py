@@ -140,6 +140,23 @@ def test_both_play_until_one_is_closed(server: LiveServer, page: Any) -> None:
     playing(page)
 
 
+def test_a_reload_shows_the_forks_that_live(server: LiveServer, page: Any) -> None:
+    page.goto(server.http)
+    playing(page)
+    fork(page, "playing")
+    before = fork(page, "playing")
+    loop, gone = server.site._loop, server.hub.rooms[before[1]["session"]]
+    assert loop is not None
+    page.reload()
+    after = told(page, lambda shown: [tile.get("state") for tile in shown] == ["playing"] * 3)
+    assert [(tile["name"], tile["session"]) for tile in after] == [(tile["name"], tile["session"]) for tile in before]
+    loop.call_soon_threadsafe(server.hub.end, gone, "idle", "", 0.0)
+    told(page, lambda shown: shown[1]["veil"] == "Ended: nobody was there.")
+    page.reload()
+    after = told(page, lambda shown: [tile.get("state") for tile in shown] == ["playing"] * 2)
+    assert [tile["name"] for tile in after] == ["Main", "Fork 2 of Main"]
+
+
 def test_a_tab_of_its_own_takes_a_fork_along(server: LiveServer, page: Any) -> None:
     page.goto(server.http)
     playing(page)
