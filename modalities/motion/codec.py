@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import one_hot
 
 from unreel.engine.errors import UserError
+from unreel.engine.netfile import load_net, save_net
 from unreel.engine.types import Chunk, Emission
 from unreel.modalities.motion.body import BODY, shaped
 from unreel.modalities.motion.features import FPS, ORIGIN, Layout, Place, decode, encode
@@ -143,10 +140,7 @@ def _count(state: Mapping[str, Tensor]) -> int:
 
 def save_codec(net: MotionCodecNet, path: Path, *, half: bool = False) -> None:
     """Write the network and its sizes; its numbers in float16 if ``half`` (it computes in float32 all the same)."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    if half:
-        tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    save_file(tensors, path, metadata={"motion-codec": json.dumps(asdict(net.config))})
+    save_net(net, path, "motion codec", half=half)
 
 
 def load_codec(path: Path) -> MotionCodecNet:
@@ -155,13 +149,4 @@ def load_codec(path: Path) -> MotionCodecNet:
     Raises:
         UserError: the file is not there, or is none.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            config = json.loads((file.metadata() or {})["motion-codec"])
-            net = MotionCodecNet(CodecConfig(**config))
-            net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
-    except FileNotFoundError:
-        raise UserError(f"there is no motion codec {path}: it lies beside the model's card") from None
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{path} is no motion codec: {' '.join(str(error).split())[:200]}") from None
-    return net
+    return load_net(path, "motion codec", lambda sizes: MotionCodecNet(CodecConfig(**sizes)))

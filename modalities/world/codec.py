@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from unreel.engine.errors import UserError
+from unreel.engine.netfile import load_net, save_net
 from unreel.modalities.media.frames import Frames, check_frames
 from unreel.modalities.world.network import CELL, CLASSES, HEADS, CodecConfig, WorldCodecNet
 
@@ -114,10 +112,7 @@ def to_pixels(frames_NHWC: Tensor) -> Tensor:
 
 def save_codec(net: WorldCodecNet, path: Path, *, half: bool = False) -> None:
     """Write the network and its sizes; its numbers in float16 if ``half`` (it computes in float32 all the same)."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    tensors = {name: tensor.half() if half else tensor for name, tensor in tensors.items()}
-    save_file(tensors, path, metadata={"world-codec": json.dumps(asdict(net.config))})
-    path.chmod(0o644)
+    save_net(net, path, "world codec", half=half)
 
 
 def load_codec(path: Path) -> WorldCodecNet:
@@ -126,13 +121,4 @@ def load_codec(path: Path) -> WorldCodecNet:
     Raises:
         UserError: the file is not there, or is none.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            config = json.loads((file.metadata() or {})["world-codec"])
-            net = WorldCodecNet(CodecConfig(**config))
-            net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
-    except FileNotFoundError:
-        raise UserError(f"there is no world codec {path}: it lies beside the model's card") from None
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{path} is no world codec: {' '.join(str(error).split())[:200]}") from None
-    return net
+    return load_net(path, "world codec", lambda sizes: WorldCodecNet(CodecConfig(**sizes)))

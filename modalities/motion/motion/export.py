@@ -36,7 +36,6 @@ def export(run: Path, folder: Path, record: Mapping[str, Any], card_path: Path |
     content = torch.load(run / NET, weights_only=True)
     write_weights(folder / "motion.safetensors", content["average"])
     save_codec(trained_codec(run), folder / "motion-codec.safetensors", half=True)
-    (folder / "motion-codec.safetensors").chmod(0o644)
     codec = torch.load(run / CODEC, weights_only=True)
     decoder = torch.load(run / DECODER, weights_only=True) if (run / DECODER).exists() else None
     fresh = card(content, codec, record, decoder)
