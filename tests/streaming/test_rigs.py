@@ -195,3 +195,23 @@ def test_what_cannot_be_shown_ends_that_session_alone(server: LiveServer, monkey
             next(live.chunks())
     with server.connect(mesh="example", format="rows", pace="free") as live:
         assert len(list(live.chunks(3))) == 3
+
+
+def test_unreel_watch_opens_a_session_about_a_mesh(
+    server: LiveServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from unreel.commands.watch import watch
+
+    mesh, film, url = tmp_path / "Creature.GLB", tmp_path / "rig.mp4", f"ws://127.0.0.1:{server.port}"
+    mesh.write_bytes(glb_bytes(creature()))
+    watch(url, film, seconds=30, mesh=str(mesh), seed=3)
+    assert f"{film}: {JOINTS} frames" in capsys.readouterr().out
+    mesh.write_bytes(b"no mesh")
+    with pytest.raises(UserError, match=r"Creature\.GLB: the file is no glTF file"):
+        watch(url, film, mesh=str(mesh))
+    with pytest.raises(UserError, match=r"cannot read .*none\.obj: No such file"):
+        watch(url, film, mesh=str(tmp_path / "none.obj"))
+    with pytest.raises(UserError, match="does not go with --watch"):
+        watch(url, film, mesh="example", view="somebody")
+    with pytest.raises(UserError, match="is `unreel serve` running there"):
+        watch("ws://127.0.0.1:9", film, mesh=str(mesh))

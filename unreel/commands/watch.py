@@ -31,6 +31,9 @@ def watch(
     model: Annotated[str | None, typer.Option(help="For an own session: which model.")] = None,
     seed: Annotated[int, typer.Option(help="For an own session: its seed.")] = 0,
     actions: Annotated[str | None, typer.Option(help="For an own session: what is done in it, w-40,none-10.")] = None,
+    mesh: Annotated[
+        str | None, typer.Option(help="For an own session: a mesh to rig or a rig to move (a file), or example.")
+    ] = None,
     token: Annotated[
         str | None, typer.Option(help="The server's token; or set UNREEL_TOKEN.", envvar="UNREEL_TOKEN")
     ] = None,
@@ -40,10 +43,15 @@ def watch(
     Example:  unreel watch ws://127.0.0.1:8765 -o out.mp4 --seconds 20 --actions "w-40,wd-20,none-10"
     """
     from unreel.streaming.client import connect
+    from unreel.streaming.sending import send_mesh
 
     if seconds is not None and not seconds > 0:
         raise UserError(f"--seconds must be above 0, got {seconds:g}")
-    own = {} if view is not None else {"model": model, "seed": seed, "actions": actions, "record": False}
+    if mesh is not None and view is not None:
+        raise UserError("--mesh is for an own session: it does not go with --watch")
+    if mesh not in (None, "example"):
+        mesh, model = send_mesh(url, Path(mesh), model=model, token=token)
+    own = {} if view is not None else {"model": model, "seed": seed, "actions": actions, "mesh": mesh, "record": False}
     deadline = None if seconds is None else time.monotonic() + seconds
     with ExitStack() as stack, Interrupt() as interrupt:
         live = stack.enter_context(connect(url, token=token, watch=view, **own))
