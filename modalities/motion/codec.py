@@ -17,6 +17,7 @@ from unreel.engine.netfile import load_net, save_net
 from unreel.engine.types import Chunk, Emission
 from unreel.modalities.motion.body import BODY, shaped
 from unreel.modalities.motion.features import FPS, ORIGIN, Layout, Place, decode, encode
+from unreel.modalities.motion.ground import grounded
 from unreel.modalities.motion.network import FRAMES, CodecConfig, MotionCodecNet
 from unreel.modalities.motion.path import ahead
 from unreel.modalities.motion.poses import Poses
@@ -104,10 +105,12 @@ class MotionCodec:
         if "turns" in state:  # signs go on as they were
             rotations = continuous(np.concatenate([state["turns"].numpy()[None], rotations]))[1:]
         contacts = frames[:, self.layout.parts["contacts"]].clip(0, 1)
+        up, ground = grounded(motion.positions()[..., 1].min(1), state.get("ground"))
+        root = motion.root + up[:, None] * (0.0, 1.0, 0.0)
         after = {f"tail.{n}": tail.clone() for n, tail in enumerate(tails)}
         after |= {"place": torch.tensor(place, dtype=torch.float64), "along": state.get("along", torch.zeros(()))}
-        after["turns"] = torch.from_numpy(rotations[-1].copy())
-        return Poses(motion.skeleton, motion.fps, motion.root, rotations, contacts), after
+        after |= {"turns": torch.from_numpy(rotations[-1].copy()), "ground": ground}
+        return Poses(motion.skeleton, motion.fps, root.astype(np.float32), rotations, contacts), after
 
     def told(self, words: dict[str, Tensor], state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """What a chunk that begins is told, its path as it is seen from the root; and the state with its progress."""

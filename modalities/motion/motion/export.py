@@ -58,7 +58,7 @@ def card(
         "plan": {"class": "time", "frames": 1},
         "schedule": {"steps": 1, "commit": "inline"},
         "sampler": {"class": "categorical", "temperature": 0.9, "top_p": 0.95},
-        "guidance": {"scale": 2.5, "drop": ["text"]},
+        "guidance": {"scale": 1.5, "drop": ["text"]},
         "context": {"class": "window", "sink": 0, "recent": recent, "horizon": recent},
         "conditions": {
             "text": {"class": "words", "width": net["sizes"]["words"], "examples": list(record["texts"])[:EXAMPLES]},
