@@ -18,7 +18,7 @@ export class Stream {
     this.ours = new Set(); // controls whose first picture is to be shown at once
     this.wire = new Wire("", { message: (message, data) => this._message(message, data), state: (...how) => this._state(...how) });
     this.events = {
-      acked: (seq) => this.wire.send({ type: "ack", seq }),
+      acked: (seq) => seq <= (this.lastSeq ?? -1) && this.wire.send({ type: "ack", seq }), // not of a session before
       shown: (header, first) => this._shown(header, first),
       failed: (error) => this._undecodable(error),
     };
