@@ -57,8 +57,8 @@ def card(
         "media": {"fps": 30, "height": 384, "width": 384},
         "plan": {"class": "time", "frames": 1},
         "schedule": {"steps": 1, "commit": "inline"},
-        "sampler": {"class": "categorical", "temperature": 0.9, "top_p": 0.95},
-        "guidance": {"scale": 1.5, "drop": ["text"]},
+        "sampler": {"class": "categorical", "temperature": 0.7, "top_p": 0.95},
+        "guidance": {"scale": 2.0, "drop": ["text"]},
         "context": {"class": "window", "sink": 0, "recent": recent, "horizon": recent},
         "conditions": {
             "text": {"class": "words", "width": net["sizes"]["words"], "examples": list(record["texts"])[:EXAMPLES]},
