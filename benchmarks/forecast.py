@@ -11,9 +11,7 @@ from unreel.benchmarks import _parts, _tables
 from unreel.benchmarks._forecast_clips import Given, load_clips
 from unreel.benchmarks._forecast_parts import calibration, control, quality
 from unreel.benchmarks._forecast_sharing import BATCHES, sharing
-from unreel.engine.errors import UserError
 from unreel.engine.model import Model
-from unreel.report import write_json
 
 WINDOWS, SAMPLES = 32, 8
 PARTS: dict[str, Callable[[Given], dict[str, Any]]] = {
@@ -36,19 +34,15 @@ def run(
     Raises:
         UserError: a part of no name; no held-out episodes.
     """
-    unknown = [part for part in parts if part not in PARTS]
-    if unknown:
-        raise UserError(f"forecast has no part {', '.join(unknown)}: it has {', '.join(PARTS)}")
+    names = _parts.chosen("forecast", parts, PARTS)
     model = model or unreel.load("doom" if "doom" in unreel.models() else "dream")
     given = Given(model, load_clips(model, data, 3 if quick else WINDOWS), 3 if quick else SAMPLES, quick)
-    results = _parts.before(json) if parts and json is not None and json.exists() else {}
-    for name in parts or PARTS:
-        results[name] = {"setting": {**_tables.setting(), "quick": quick}, **_parts.plain(PARTS[name](given))}
-        results["model"] = {"name": model.name, "steps": model.card.schedule.steps, "training": model.card.training}
-        results["gates"] = gates(results)
-        if json is not None:
-            write_json(json, results)
-    return results
+    about = {"name": model.name, "steps": model.card.schedule.steps, "training": model.card.training}
+    return _parts.completed(
+        names, json, bool(parts),
+        lambda name: {"setting": {**_tables.setting(), "quick": quick}, **PARTS[name](given)},
+        lambda results: {"model": about, "gates": gates(results)},
+    )  # fmt: skip
 
 
 def gates(results: dict[str, Any]) -> dict[str, bool]:

@@ -13,7 +13,6 @@ from unreel.benchmarks import _parts, _tables
 from unreel.engine.errors import UserError
 from unreel.engine.model import Model
 from unreel.modalities.motion.motion.data import Found, load_clips
-from unreel.report import write_json
 
 MODEL = "motion"
 TEXTS = ("walk", "run", "idle", "jump")
@@ -61,23 +60,19 @@ def run(
     Raises:
         UserError: a part of no name; a folder without clips, or without held-out ones.
     """
-    unknown = [part for part in parts if part not in PARTS]
-    if unknown:
-        raise UserError(f"motion has no part {', '.join(unknown)}: it has {', '.join(PARTS)}")
+    names = _parts.chosen("motion", parts, PARTS)
     found = load_clips(data, augment=False) if data is not None else None
     if found is not None and not found.held_out:
         raise UserError(f"no clip in {data} is held out: clips of 8 seconds or more give a fifth of theirs")
     given = Given(model or unreel.load(MODEL), found, quick)
-    results = _parts.before(json) if parts and json is not None and json.exists() else {}
-    for name in parts or PARTS:
+
+    def measure(name: str) -> dict[str, Any]:
         if name in REAL and found is None:
-            results[name] = {"note": WITHOUT_DATA}
-        else:
-            results[name] = {"setting": {**_tables.setting(), "quick": quick}, **_parts.plain(PARTS[name](given))}
-        results["model"] = {"name": given.model.name, "training": given.model.card.training}
-        if json is not None:
-            write_json(json, results)
-    return results
+            return {"note": WITHOUT_DATA}
+        return {"setting": {**_tables.setting(), "quick": quick}, **PARTS[name](given)}
+
+    about = {"model": {"name": given.model.name, "training": given.model.card.training}}
+    return _parts.completed(names, json, bool(parts), measure, lambda results: about)
 
 
 def _number(value: float | None, form: str) -> str:

@@ -21,7 +21,6 @@ from unreel.benchmarks import (
 from unreel.benchmarks import _panorama_tables as shown
 from unreel.engine.errors import UserError
 from unreel.engine.model import Model
-from unreel.report import write_json
 
 MODEL = "panorama"
 WITHOUT_DATA = "left out: it needs held-out panoramas, as in --data ../shared/data/panoramas"
@@ -50,24 +49,19 @@ def run(
     Raises:
         UserError: a part of no name; a folder without panoramas.
     """
-    unknown = [part for part in parts if part not in PARTS]
-    if unknown:
-        raise UserError(f"panorama has no part {', '.join(unknown)}: it has {', '.join(PARTS)}")
+    names = _parts.chosen("panorama", parts, PARTS)
     train, held_out = _panorama.sights(data)
     if not held_out:
         raise UserError(f"none of the panoramas in {data} is held out: name some in {data}/held-out.txt")
-    model = model or unreel.load(MODEL)
-    results = _parts.before(json) if parts and json is not None and json.exists() else {}
-    for name in parts or PARTS:
+    used = model or unreel.load(MODEL)
+
+    def measure(name: str) -> dict[str, Any]:
         if name == "quality" and not train:
-            results[name] = {"note": WITHOUT_DATA}
-        else:
-            made = {"setting": {**_tables.setting(), "quick": quick}, "sights": [s.name for s in held_out]}
-            results[name] = {**made, **_parts.plain(PARTS[name](model, train, held_out, quick))}
-        results["model"] = _described(model)
-        if json is not None:
-            write_json(json, results)
-    return results
+            return {"note": WITHOUT_DATA}
+        made = {"setting": {**_tables.setting(), "quick": quick}, "sights": [s.name for s in held_out]}
+        return {**made, **PARTS[name](used, train, held_out, quick)}
+
+    return _parts.completed(names, json, bool(parts), measure, lambda results: {"model": _described(used)})
 
 
 def _described(model: Model) -> dict[str, Any]:
