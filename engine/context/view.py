@@ -54,8 +54,8 @@ class RowsView:
         self.captured: dict[int, list[tuple[Tensor, Tensor]]] = {r: [] for t in tracks for r in t.capture}
         self.queries: dict[int, list[Tensor]] = {r: [] for t in tracks if t.context.policy.queries for r in t.capture}
         self._angles: dict[tuple[str, int], Angles] = {}
-        runs = groupby(tracks, id if watch is not None else _likeness)
-        self._runs = [list(run) for _, run in runs]
+        alone = watch is not None or len(tracks) == 1  # nothing to compare
+        self._runs = [[track] for track in tracks] if alone else [list(run) for _, run in groupby(tracks, _likeness)]
         self.draw: Callable[[int, Tensor], Tensor] | None = None  # for backbones that draw tokens, see `Draws`
 
     def _at(self, context: Context, chunk: Chunk) -> Angles:

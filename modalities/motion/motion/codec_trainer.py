@@ -71,9 +71,7 @@ class CodecTrainer:
             coded = net.quantiser(latents, self.learner.generator, DROPOUT)
             latents, commitment, used = coded.latents, coded.commitment, float(len(coded.codes[..., 0].unique()))
         made, _ = net.decode(latents)
-        ours, theirs = ((numbers - net.mean) / net.spread * self.weights for numbers in (made, real))
-        whole = smooth_l1_loss(ours, theirs)
-        steps = smooth_l1_loss(ours.diff(dim=1), theirs.diff(dim=1))
+        whole, steps = distances(net, made, real, self.weights)
         apart = places(made, body) - places(real, body)
         error, jolt = apart.norm(dim=-1).mean(), apart.diff(n=2, dim=1).norm(dim=-1).mean()
         parts = {
@@ -90,6 +88,12 @@ def feature_weights() -> Tensor:
     for name, weight in WEIGHTS.items():
         weights[LAYOUT.parts[name]] = weight
     return weights
+
+
+def distances(net: MotionCodecNet, made_BTD: Tensor, real_BTD: Tensor, weights_D: Tensor) -> tuple[Tensor, Tensor]:
+    """Smooth L1 of features against their spread, and of their steps."""
+    ours, theirs = ((numbers - net.mean) / net.spread * weights_D for numbers in (made_BTD, real_BTD))
+    return smooth_l1_loss(ours, theirs), smooth_l1_loss(ours.diff(dim=1), theirs.diff(dim=1))
 
 
 def statistics(clips: Sequence[Labelled]) -> tuple[Tensor, Tensor]:

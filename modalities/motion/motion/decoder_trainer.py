@@ -12,10 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import smooth_l1_loss
 
 from unreel.engine.learner import Learner, Pace
-from unreel.modalities.motion.motion.codec_trainer import JOLTS, PLACES, STEPS, feature_weights, places
+from unreel.modalities.motion.motion.codec_trainer import JOLTS, PLACES, STEPS, distances, feature_weights, places
 from unreel.modalities.motion.motion.data import Labelled
 from unreel.modalities.motion.motion.windows import Windows
 from unreel.modalities.motion.network import MotionCodecNet
@@ -53,9 +52,7 @@ class DecoderTrainer:
         with torch.no_grad():
             latents = net.quantiser.decode(net.codes(real))
         made, _ = net.decode(latents)
-        ours, theirs = ((numbers - net.mean) / net.spread * self.weights for numbers in (made, real))
-        whole = smooth_l1_loss(ours, theirs)
-        steps = smooth_l1_loss(ours.diff(dim=1), theirs.diff(dim=1))
+        whole, steps = distances(net, made, real, self.weights)
         spots, true = places(made, body), places(real, body)
         apart = spots - true
         error, jolt = apart.norm(dim=-1).mean(), apart.diff(n=2, dim=1).norm(dim=-1).mean()
