@@ -1,6 +1,7 @@
 """How the context keeps keys and values: as computed, in bfloat16, or as int8 with one scale per channel.
 
-Nothing here keeps a second copy: what is packed is opened layer by layer inside a call and let go again.
+Nothing here keeps a second copy: what is packed is opened layer by layer inside a call and let go again. Only with
+``plain`` does the context keep rotated keys as well, from one commit to the next.
 Letters as in ``types.py``.
 """
 
@@ -13,12 +14,14 @@ from torch import Tensor
 
 from unreel.engine.errors import UserError
 
-KINDS = ("plain", "bfloat16", "int8")
+KINDS = ("plain", "unrotated", "bfloat16", "int8")
 
 
 @dataclass(frozen=True)
 class Storage:
-    """``plain`` keeps what the backbone computed, bit for bit; the others are lossy and smaller.
+    """``plain`` and ``unrotated`` keep what the backbone computed, bit for bit; the others are lossy and smaller.
+
+    ``unrotated`` holds a third less than ``plain``, for keys that are rotated in every call.
 
     int8 is symmetric, with one scale per head and channel over the tokens of a chunk (per-channel keys as in KIVI,
     Liu et al. 2024, section 3; values likewise): a channel's range hardly changes from token to token.
@@ -32,7 +35,7 @@ class Storage:
 
     @property
     def lean(self) -> bool:
-        """Whether rotated copies would undo what packing saves."""
+        """Whether rotated copies would undo what is saved."""
         return self.kind != "plain"
 
     def pack(self, x_NHD: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -8,6 +8,8 @@ from itertools import chain
 from pathlib import Path
 
 from unreel.engine.context.sharing import Held, held
+from unreel.engine.context.storage import Storage
+from unreel.engine.context.window import SinkWindow
 from unreel.engine.errors import UserError
 from unreel.engine.finish import next_emitted
 from unreel.engine.generate import settle
@@ -80,14 +82,22 @@ def held_by(sessions: Sequence[Session]) -> Held:
     return held(chain.from_iterable(context.tensors for context in session.contexts) for session in sessions)
 
 
-def leaves(branch: Branch, seeds: Sequence[int]) -> list[Session]:
+def leaves(branch: Branch, seeds: Sequence[int], keep_past: bool = False) -> list[Session]:
     """Sessions that go on from a branch, one per seed, outside of the tree; they share its past and cannot go back.
 
     What they need besides (rotated keys) they make once for all of them and let go of when they part.
+    With ``keep_past`` all chunks of the branch's context stay to the end, and one newer one beside them; keys are
+    rotated in every call.
     """
     settle(branch.session)
     past = branch.session.state.copy(with_rotated=False)
     settings = replace(branch.session.settings, rewind=0)
+    if keep_past:
+        settings = replace(settings, storage=Storage("unrotated"))
+        for context in past.contexts.values():
+            assert isinstance(context.policy, SinkWindow), "the forecaster checks"
+            context.policy = replace(context.policy, sink=len(context.chunks), recent=1)
+            context.storage = settings.storage
     sessions = []
     for seed in seeds:
         state = past.copy()

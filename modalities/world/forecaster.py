@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from unreel.engine.context.sharing import Held
+from unreel.engine.context.storage import Storage
+from unreel.engine.context.window import SinkWindow
 from unreel.engine.errors import UserError
 from unreel.engine.generate import advance
 from unreel.engine.model import Model
@@ -33,7 +35,9 @@ class Forecaster:
     """Forecasts with a model. It holds nothing that changes: any number of branches may live on one.
 
     ``steps``, ``context`` and ``guidance`` override the model's card as in ``Model.session``; ``batch`` is how many
-    futures share a backbone call (more are made in turns).
+    futures share a backbone call (more are made in turns). With ``keep_past`` the futures of ``forecast`` look at the
+    observed chunks to the end, and at the one newest of their own, instead of at a window that leaves the past behind:
+    so they go on sharing it, and a batch holds a fraction of the bytes.
 
     Raises:
         UserError: a model that makes no pictures chunk by chunk, or an option it cannot honour.
@@ -47,16 +51,21 @@ class Forecaster:
         context: str | dict[str, Any] | None = None,
         guidance: float | None = None,
         batch: int = 64,
+        keep_past: bool = False,
     ) -> None:
         options: dict[str, Any] = {"steps": steps, "context": context, "guidance": guidance, "decode": False}
         codec = model.codec
-        plain = isinstance(model.settings(options, None).plan, TimePlan) and not hasattr(codec, "emit")
+        settings = model.settings(options, None)
+        plain = isinstance(settings.plan, TimePlan) and not hasattr(codec, "emit")
         pictures = hasattr(codec, "outputs") or model.card.modality == "video"
         if not (plain and pictures) or model.lead or getattr(codec, "remembers", False):
             raise UserError(f"{model.name} cannot be forecast with: that takes a world model such as doom or dream")
         if batch < 1:
             raise UserError(f"batch must be 1 or more futures, got {batch}")
-        self.model, self.batch, self.options = model, batch, options
+        known = isinstance(settings.context, SinkWindow) and settings.storage == Storage() and not settings.budget_bytes
+        if keep_past and not known:
+            raise UserError("keep_past replaces the context `window` in plain storage: leave out context")
+        self.model, self.batch, self.options, self.keep_past = model, batch, options, keep_past
 
     # ---- what a user calls -------------------------------------------------------------------------------
 
@@ -106,7 +115,7 @@ class Forecaster:
         most = [Held()] * self._chunks(horizon)
         stopped = False
         for first in range(0, samples, self.batch):
-            group = leaves(root, seeds[first : first + self.batch])
+            group = leaves(root, seeds[first : first + self.batch], self.keep_past)
             before = sum(min(len(part) * self.model.frames_per_chunk, horizon) for part in made)
             turn = None if note is None else lambda frames, before=before: note(before + frames)
             parts, held, stopped = self._roll(group, None if ids is None else ids[first:], horizon, turn, root.session)

@@ -56,6 +56,8 @@ def test_every_part_is_measured_beside_its_twin(data: Path, tmp_path: Path, monk
     assert "best" not in quality["miou"]["regression"]
     assert set(found["calibration"]) == {"setting", "rgb", "segmentation", "depth"}
     assert found["sharing"]["batch of 3"]["largest_difference"] < 1e-4
+    assert found["sharing"]["batch of 16, past kept"]["largest_difference"] < 1e-4
+    assert found["sharing"]["batch of 16, past kept"]["bytes_over_alone"] < 0.5
     assert found["sharing"]["observed"]["bytes_over_alone_by_chunk"][0] == pytest.approx(1 / 8, abs=0.01)
     assert found["control"]["position_error"]["copy last"][2] > found["control"]["position_error"]["copy last"][0]
     table = forecast.table(found)

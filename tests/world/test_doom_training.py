@@ -150,6 +150,32 @@ def test_everything_is_trained_resumed_exported_and_loads(
         export.export(tmp_path / "none", "doom", tmp_path / "x", data.load_played(played, "test"))
 
 
+def test_a_run_may_begin_from_shipped_weights(
+    played: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run without a codec of its own; the card adds up what was trained before and now."""
+    monkeypatch.setattr(codec_trainer, "TESTED", 8)
+    monkeypatch.setattr(train, "Trainer", lambda *a, **k: Trainer(*a, **k, lesson=LESSON))
+    monkeypatch.setattr(export, "export_seeds", lambda held, path: None)
+    minutes = {"codec": 0.01, "flow": 0.01, "regression": 0.01}
+    old, new = tmp_path / "old", tmp_path / "new"
+    train.train(played, old, ("codec", "flow"), minutes, 1, codec_sizes=CODEC, net_sizes=SIZES)
+    shipped = tmp_path / "weights"
+    export.export(old, "doom", shipped, data.load_played(played, "test"))
+    train.train(played, new, ("codec", "flow"), {**minutes, "flow": 1e-9}, 1, net_sizes=SIZES, warm=shipped)
+    assert not (new / "codec.pt").exists()
+    content = torch.load(new / "flow.pt", weights_only=True)
+    before = torch.load(old / "flow.pt", weights_only=True)["average"]
+    assert all(torch.allclose(content["average"][name], before[name], atol=2e-3) for name in before)
+    card = export.card("doom", content, export._codec(new, content))["training"]
+    began = content["began"]
+    assert began["steps"] > 2000, "what the shipped card says"
+    assert card["steps"] == content["step"] + began["steps"]
+    assert card["began_with"]["steps"] == began["steps"]
+    assert card["codec"] == began["codec"]
+    assert card["command"].endswith("--warm")
+
+
 def test_a_sheet_shows_the_truth_beside_the_forecasts(
     played: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,29 @@ def test_small_batches_and_one_large_one_make_the_same(fake: Model) -> None:
     torch.testing.assert_close(one.latents, turns.latents, atol=ALIKE, rtol=0)
 
 
+def test_futures_that_keep_the_past_share_it_to_the_end(make_fake: Make) -> None:
+    model = make_fake(context={"class": "window", "sink": 0, "recent": 3})
+    kept = Forecaster(model, keep_past=True)
+    together = kept.forecast(CLIP, "d-12", horizon=12, samples=8)
+    root = kept.encode(CLIP)
+    alone = kept.forecast(root, "d-12", horizon=12, samples=1)
+    assert alone.seeds == together.seeds[:1]
+    torch.testing.assert_close(alone.latents[0], together.latents[0], atol=ALIKE, rtol=0)
+    plain = Forecaster(model).forecast(CLIP, "d-12", horizon=12, samples=8)
+    past, last = together.observed_bytes, together.contexts[-1]
+    chunk = past // 3
+    assert last.total == past + 8 * chunk, "the observed chunks once, and one chunk of each future"
+    assert plain.contexts[-1].total > 3 * last.total
+    assert (plain.latents - together.latents).abs().max() > 1e-3, "another context, another film"
+    assert root.session.settings.context == model.session().settings.context, "the root is as it was"
+
+
+@pytest.mark.parametrize("context", [{"class": "full"}, {"storage": "int8"}, {"budget_bytes": 10**6}])
+def test_only_a_plain_window_can_keep_the_past(fake: Model, context: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="keep_past replaces"):
+        Forecaster(fake, context=context, keep_past=True)
+
+
 def test_every_sample_may_have_actions_of_its_own(fake: Model) -> None:
     forecaster = Forecaster(fake)
     ids = np.array([[1, 1, 1], [4, 4, 4], [1, 1, 1]])

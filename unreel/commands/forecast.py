@@ -56,6 +56,9 @@ def forecast(
     fit: Annotated[str, typer.Option(help="exact: a clip of another size is an error. crop: cut and resize it.")] = (
         "exact"
     ),
+    keep_past: Annotated[
+        bool, typer.Option("--keep-past", help="Look at what was observed to the end: a quarter of the memory.")
+    ] = False,
     json: Annotated[Path | None, typer.Option("--json", help="Write every measured number here.")] = None,
 ) -> None:
     """Forecast many futures of what was observed, all of them in one batch that shares the context of the past.
@@ -69,7 +72,7 @@ def forecast(
         raise UserError(f"--fit must be exact or crop, got {fit}")
     check_json(json)
     loaded = catalogue.load(model)
-    forecaster = Forecaster(loaded, steps)
+    forecaster = Forecaster(loaded, steps, keep_past=keep_past)
     past = _observed(loaded, clip, cast(Literal["exact", "crop"], fit))
     made = _Made(_folder(output))
     began = time.perf_counter()
@@ -81,7 +84,7 @@ def forecast(
     _write(made, loaded, past["observations"], futures)
     numbers |= {"interrupted": stopped, "files": made.files, "total_s": time.perf_counter() - began}
     numbers["request"] = {"input": clip, "actions": actions, "samples": samples, "horizon": horizon, "seed": seed,
-                          "steps": steps}  # fmt: skip
+                          "steps": steps, "keep_past": keep_past}  # fmt: skip
     if json is not None:
         write_json(json, numbers)
     _tell(made, numbers)

@@ -17,6 +17,7 @@ from unreel.modalities.world.doom.codec_trainer import CODEC
 from unreel.modalities.world.doom.data import Played, starts_of
 from unreel.modalities.world.doom.game import FPS, HEIGHT, KEYS, THING, WIDTH
 
+DECIDED = ("architecture", "training")  # what the card of a model takes from its checkpoint
 CHECKPOINTS = {"doom": "flow.pt", "doom-regression": "regression.pt"}
 TOLD = {
     "doom": "Rooms seen by a player of Doom (ViZDoom, Freedoom): features forecast by flow matching, read as colours, "
@@ -43,13 +44,21 @@ def export(
     write_weights(folder / f"{name}.safetensors", content["average"])
     save_codec(load_codec(run / CODEC), folder / "doom-codec.safetensors", half=True)
     export_seeds(held_out, folder / "doom_seeds.safetensors")
+    write_card(card_path or folder / "model.yaml", card(name, content, _codec(run, content), commit), DECIDED)
+
+
+def _codec(run: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """How long the codec was trained: in this run, or before the weights that the run began with were shipped."""
+    if not (run / "codec.pt").exists():
+        return dict(content["began"]["codec"])
     codec = torch.load(run / "codec.pt", weights_only=True)
-    write_card(card_path or folder / "model.yaml", card(name, content, codec, commit), ("architecture", "training"))
+    return {"steps": codec["step"], "minutes": round(codec["seconds"] / 60, 1)}
 
 
 def card(name: str, content: Mapping[str, Any], codec: Mapping[str, Any], commit: str = "") -> dict[str, Any]:
-    """The model card of a network's and the codec's checkpoints."""
-    blind = content["net"]["blind"]
+    """The model card of a network's checkpoint; ``codec`` is the record of the codec's training."""
+    blind, began = content["net"]["blind"], content["began"]
+    before = {"began_with": {key: began[key] for key in ("steps", "minutes", "commit")}} if began else {}
     return {
         "name": name,
         "modality": "world",
@@ -68,15 +77,16 @@ def card(name: str, content: Mapping[str, Any], codec: Mapping[str, Any], commit
         "training": {
             "data": "ViZDoom my_way_home, furnished, field of view 110 degrees; episode seeds below 10000",
             "data_licence": "MIT (ViZDoom), BSD-3-Clause (Freedoom)",
-            "codec": {"steps": codec["step"], "minutes": round(codec["seconds"] / 60, 1)},
-            "steps": content["step"],
-            "minutes": round(content["seconds"] / 60, 1),
+            "codec": dict(codec),
+            "steps": content["step"] + began.get("steps", 0),
+            "minutes": round(content["seconds"] / 60 + began.get("minutes", 0.0), 1),
+            **before,
             "chunks_per_step": content["lesson"]["sequences"] * content["lesson"]["chunks"],
             "loss": "squared error of the next chunk" if blind else "flow matching, preconditioned to unit variance",
             **{key: value for key, value in content["lesson"].items() if key not in ("sequences", "chunks")},
             "seed": content["seed"],
             "commit": commit,
-            "command": "unreel train doom",
+            "command": "unreel train doom --warm" if began else "unreel train doom",
         },
     }
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from unreel.engine.errors import UserError
 from unreel.engine.learner import Pace
@@ -21,6 +24,7 @@ from unreel.modalities.world.doom.game import KEYS
 from unreel.modalities.world.doom.sheet import sheet
 from unreel.modalities.world.doom.trainer import Trainer
 
+WEIGHTS = Path(__file__).parents[1] / "weights"
 STAGES = ("data", "codec", "flow", "regression", "export")
 NET_SIZES: dict[str, Any] = {"actions": len(KEYS), "frames": 2, "base": 128, "width": 256, "depth": 5, "heads": 4}
 
@@ -37,6 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--stage", choices=("all", *STAGES), default="all", help="do this part only")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--warm", action="store_true", help="begin from the shipped weights, not from nothing")
     parser.add_argument("--commit", default="", help="of the code, for the model cards' records")
     wish = parser.parse_args(list(arguments))
     twin = wish.minutes if wish.regression_minutes is None else wish.regression_minutes
@@ -46,14 +51,19 @@ def main(arguments: Sequence[str]) -> None:
     minutes = {"codec": wish.codec_minutes, "flow": wish.minutes, "regression": twin}
     stages = STAGES if wish.stage == "all" else (wish.stage,)
     out = Path(wish.out)
-    train(Path(wish.data) if wish.data else out / "data", out, stages, minutes, wish.shards, wish.seed, wish.commit)
+    data, warm = Path(wish.data) if wish.data else out / "data", WEIGHTS if wish.warm else None
+    train(data, out, stages, minutes, wish.shards, wish.seed, wish.commit, warm=warm)
 
 
 def train(
     data: Path, out: Path, stages: Sequence[str], minutes: Mapping[str, float], shards: int, seed: int = 0,
     commit: str = "", codec_sizes: Mapping[str, int] | None = None, net_sizes: Mapping[str, Any] = NET_SIZES,
+    warm: Path | None = None,
 ) -> None:  # fmt: skip
-    """The ``stages`` in their order; tells what was made."""
+    """The ``stages`` in their order; tells what was made. ``warm``: the folder of shipped weights to begin from."""
+    if warm and not (out / CODEC).exists():
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(warm / "doom-codec.safetensors", out / CODEC)
     if "data" in stages:
         collect(data, shards)
     if "codec" in stages and not (out / CODEC).exists():
@@ -66,7 +76,8 @@ def train(
             action, episode = played.action, played.seed
             del played
             sizes = {**net_sizes, "blind": name == "regression"}
-            Trainer(latents, action, episode, pace(minutes[name]), out, name, sizes, seed=seed).run()
+            began = began_with(name, warm) if warm else None
+            Trainer(latents, action, episode, pace(minutes[name]), out, name, sizes, seed=seed, began=began).run()
     if "export" in stages:
         held_out = load_played(data, "test")
         for model, checkpoint in CHECKPOINTS.items():
@@ -76,6 +87,14 @@ def train(
         found = {model: _loaded(out / model) for model in CHECKPOINTS if (out / model).exists()}
         if found:
             sheet(found, held_out, out / "sheet.png")
+
+
+def began_with(name: str, weights: Path) -> dict[str, Any]:
+    """The file of shipped weights of ``flow`` or ``regression``, and how long they had been trained."""
+    model = next(model for model, checkpoint in CHECKPOINTS.items() if checkpoint == f"{name}.pt")
+    card = yaml.safe_load((files("unreel.configs") / "models" / f"{model}.yaml").read_text(encoding="utf-8"))
+    record = {key: card["training"][key] for key in ("steps", "minutes", "codec", "commit")}
+    return {"weights": str(weights / f"{model}.safetensors"), **record}
 
 
 def _loaded(folder: Path) -> Model:

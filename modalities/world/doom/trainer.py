@@ -47,19 +47,23 @@ class Lesson:
 
 
 class Trainer:
-    """Goes on from ``out/NAME.pt``."""
+    """Goes on from ``out/NAME.pt``; without one from ``began["weights"]``, or from nothing.
+
+    ``began`` tells what else is known of these weights (``steps``, ``minutes``, ``codec``), for the model's card.
+    """
 
     def __init__(
         self, latents_NChw: Tensor, action_N: NDArray[np.int8], seed_N: NDArray[np.int32], pace: Pace, out: Path,
         name: str, sizes: Mapping[str, Any], lesson: Lesson | None = None, seed: int = 0,
+        began: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         torch.manual_seed(seed)
-        self.lesson, self.seed = lesson or Lesson(), seed
+        self.lesson, self.seed, self.began = lesson or Lesson(), seed, dict(began or {})
         channels, rows, columns = latents_NChw.shape[1:]
         net = WorldNet(**{**sizes, "channels": channels, "rows": rows, "columns": columns})
         self.config = net.config
         self.learner = Learner(net, pace, out, seed, name)
-        self.learner.resume()
+        self.learner.resume(self.began.get("weights", ""))
         self.windows = Windows(latents_NChw, action_N, seed_N, self.lesson.chunks * self.config.frames)
 
     def run(self) -> None:
@@ -68,7 +72,7 @@ class Trainer:
 
     def facts(self) -> dict[str, Any]:
         """What an export needs to know besides the weights."""
-        return {"net": asdict(self.config), "lesson": asdict(self.lesson), "seed": self.seed}
+        return {"net": asdict(self.config), "lesson": asdict(self.lesson), "seed": self.seed, "began": self.began}
 
     @property
     def net(self) -> WorldNet:

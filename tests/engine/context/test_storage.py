@@ -11,8 +11,9 @@ from unreel.engine.errors import UserError
 X = torch.randn(50, 2, 8, generator=torch.Generator().manual_seed(1)) * torch.logspace(-2, 2, 8)
 
 
-def test_plain_keeps_the_tensor_itself() -> None:
-    data, scale = Storage().pack(X)
+@pytest.mark.parametrize("kind", ["plain", "unrotated"])
+def test_plain_keeps_the_tensor_itself(kind: str) -> None:
+    data, scale = Storage(kind).pack(X)
     assert data is X
     assert unpack(data, scale) is X
 
@@ -39,5 +40,5 @@ def test_a_silent_channel_stays_silent() -> None:
 
 
 def test_unknown_storage_is_refused() -> None:
-    with pytest.raises(UserError, match="plain, bfloat16, int8"):
+    with pytest.raises(UserError, match="plain, unrotated, bfloat16, int8"):
         Storage("int3")
