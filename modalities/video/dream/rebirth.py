@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 HOME_X, NEAR = 32.0, 2.0  # pixels from the left, and how far off still counts
 BOX = (slice(50, 64), slice(24, 41))  # rows and columns in which a player at home lies, with room around it
-LOST, LEFTOVER, GHOST = 0.6, 0.5, 0.25  # shares of the windows (with a birth; with a birth; without) that are spoilt so
+LOST, LEFTOVER, GHOST = 0.8, 0.5, 0.4  # shares of the windows (with a birth; with a birth; without) that are spoilt so
 
 
 def births(shard: Shard) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -67,7 +67,7 @@ def spoilt(
                 begin = 2 + _below(frames.shape[1] - 2, generator)
                 frames[i, begin:] = torch.lerp(frames[i, begin:], picture, mask * torch.rand((), generator=generator))
         elif at % 2 == 0 and _chance(LOST, generator):
-            begin = _below(at, generator)
+            begin = _below(at - 1, generator)  # for a whole chunk at least: who only fades comes back where it was
             frames[i, begin:at] = torch.lerp(frames[i, begin:at], backdrop, wide[i, begin:at])
             counts[i, begin // 2 + 1 : at // 2] = 0.0
         elif _chance(LEFTOVER, generator):

@@ -41,8 +41,8 @@ class TrainConfig:
     chunks: int = 6
     crop: int = 4
     crops: int = 8
-    crop_share: float = 0.35
-    birth_share: float = 0.3
+    crop_share: float = 0.4
+    birth_share: float = 0.2
     rate: float = 1e-3
     warmup: int = 150
     decay_from: float = 0.55
