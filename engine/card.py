@@ -39,6 +39,7 @@ class GuidanceCard(_Part):
 class Card(_Part):
     """One model. ``architecture``, ``codec``, ``sampler``, ``context``, ``reuse`` and each of ``conditions`` are
     ``{class: NAME, ...options}``; an option that begins with ``./`` is a file or folder beside the weights.
+    ``residuals`` of a forecast's output are the errors at each frame ahead that the spread of samples does not tell.
     ``training`` is a record for readers: data, licence, steps, loss, command."""
 
     name: str
@@ -60,6 +61,7 @@ class Card(_Part):
     weights: str | None = None
     seeds: str | None = None
     reward: str | None = None
+    residuals: dict[str, list[float]] = {}
     training: dict[str, Any] = {}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class Forecast:
     seeds: tuple[int, ...]
     observed_bytes: int
     contexts: tuple[Held, ...]
+    residuals: Mapping[str, Sequence[float]] = field(default_factory=dict)
     _read: dict[str, NDArray[Any]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -94,15 +95,21 @@ class Forecast:
         """How far the samples are apart at every pixel (T, H, W).
 
         For rgb the standard deviation over samples in levels, averaged over colours; for depth its standard deviation;
-        for a segmentation the entropy of the samples' votes in nats.
+        for a segmentation the entropy of the samples' votes in nats. Where the model's card tells what error is left
+        that no spread shows (``residuals``), its square is added to the spread's.
         """
         found = self[name]
         if name != "segmentation":
             spread = found.astype(np.float32).std(axis=0)
-            return np.asarray(spread.mean(-1) if spread.ndim == 4 else spread)
+            spread = spread.mean(-1) if spread.ndim == 4 else spread
+            return np.asarray(np.hypot(spread, self._residual(name)[:, None, None]))
         count = max(len(self.classes), int(found.max()) + 1)
         votes = np.stack([(found == one).mean(0, dtype=np.float32) for one in range(count)])
         return np.asarray(-np.sum(votes * np.log(np.where(votes > 0, votes, 1)), axis=0))
+
+    def _residual(self, name: str) -> NDArray[np.float32]:
+        known = self.residuals.get(name) or [0.0]
+        return np.asarray([known[min(t, len(known) - 1)] for t in range(self.horizon)], np.float32)
 
     def best_of(self, truth: NDArray[Any], metric: str | Callable[[Any, Any], float] = "psnr") -> tuple[int, float]:
         """The sample that is closest to what came, and how close it is.

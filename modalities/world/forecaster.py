@@ -128,7 +128,8 @@ class Forecaster:
         latents = torch.stack([torch.cat(made[n])[: self._latent_frames(horizon)] for n in kept])
         frames, past = min(horizon, whole * self.model.frames_per_chunk), held_by([root.session]).total
         ids, kept_seeds = None if ids is None else ids[kept], tuple(seeds[n] for n in kept)
-        return Forecast(latents, frames, self.model.codec, ids, kept_seeds, past, tuple(most))
+        told = self.model.card.residuals
+        return Forecast(latents, frames, self.model.codec, ids, kept_seeds, past, tuple(most), told)
 
     def step(self, branches: Branch | Sequence[Branch], actions: Any = None, frames: int | None = None) -> Forecast:
         """Move branches on by ``frames`` (whole chunks; None: one) in place, all in one batch: a closed loop's step.
@@ -156,6 +157,7 @@ class Forecaster:
             latents += [torch.cat(part) for part in parts]
         held = held_by(sessions)
         seeds = tuple(session.state.seed for session in sessions)
+        # told of frames after the observations, while a branch may be far from them: the spread alone
         return Forecast(torch.stack(latents), frames, self.model.codec, ids, seeds, held.total, (held,))
 
     def restore(self, path: str | Path) -> Branch:

@@ -132,6 +132,8 @@ def test_everything_is_trained_resumed_exported_and_loads(
     monkeypatch.setattr(export, "WIDTH", 32)
     monkeypatch.setattr(sheets, "OBSERVED", 4)
     monkeypatch.setattr(sheets, "SHOWN", (0, 1, 4))
+    monkeypatch.setattr(train, "OBSERVED", 4)
+    monkeypatch.setattr(train, "AHEAD", 4)
     monkeypatch.setattr(export, "export_seeds", lambda held, path, seeds=export.export_seeds: seeds(held, path, 3, 6))
     minutes = {"codec": 0.01, "flow": 0.01, "regression": 0.01}
     stages = ("codec", "flow", "regression", "export")
@@ -141,6 +143,9 @@ def test_everything_is_trained_resumed_exported_and_loads(
         model = unreel.load(tmp_path / name, device="cpu", dtype="float32")
         assert model.card.schedule.steps == steps
         assert model.card.training["codec"]["steps"] > 0
+        assert {part: len(told) for part, told in model.card.residuals.items()} == (
+            {"rgb": 4, "depth": 4} if name == "doom" else {}
+        )
         assert model.seeds["frames"].shape == (3, 6, 16, 32, 3)
         session = model.session(seed=1, actions="w-3,a-2")
         film = [event.payload for event in session.stream(chunks=2)]

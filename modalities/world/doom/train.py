@@ -10,21 +10,26 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 
 from unreel.engine.errors import UserError
 from unreel.engine.learner import Pace
 from unreel.engine.model import Model, load_model
+from unreel.engine.shipping import write_card
+from unreel.modalities.world.calibration import residuals
 from unreel.modalities.world.doom.codec_trainer import CODEC, CodecTrainer, latents_of, measured
 from unreel.modalities.world.doom.collect import collect
-from unreel.modalities.world.doom.data import load_played
+from unreel.modalities.world.doom.data import Played, load_played, starts_of
 from unreel.modalities.world.doom.export import CHECKPOINTS, export
 from unreel.modalities.world.doom.game import KEYS
 from unreel.modalities.world.doom.sheet import sheet
 from unreel.modalities.world.doom.trainer import Trainer
+from unreel.modalities.world.forecaster import Forecaster
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
+OBSERVED, AHEAD = 16, 32  # frames of the windows that uncertainty is calibrated on
 STAGES = ("data", "codec", "flow", "regression", "export")
 NET_SIZES: dict[str, Any] = {"actions": len(KEYS), "frames": 2, "base": 128, "width": 256, "depth": 5, "heads": 4}
 
@@ -84,9 +89,25 @@ def train(
             if (out / checkpoint).exists():
                 export(out, model, out / model, held_out, commit=commit)
                 print(f"exported to {out / model}: load it with unreel.load({str(out / model)!r})")
+        if (out / "doom").exists():
+            calibrate(_loaded(out / "doom"), load_played(data), out / "doom" / "model.yaml")
         found = {model: _loaded(out / model) for model in CHECKPOINTS if (out / model).exists()}
         if found:
             sheet(found, held_out, out / "sheet.png")
+
+
+def calibrate(model: Model, played: Played, card: Path, windows: int = 24, samples: int = 8) -> None:
+    """Measure on episodes of the training what error the spread of futures does not tell, and write it into a card."""
+    starts = starts_of(played.seed, OBSERVED + AHEAD, every=OBSERVED)
+    starts = starts[np.linspace(0, len(starts) - 1, min(windows, len(starts))).astype(int)]
+    forecaster, futures, truths = Forecaster(model), [], []
+    for n, start in enumerate(starts):
+        seen, later = slice(start, start + OBSERVED), slice(start + OBSERVED, start + OBSERVED + AHEAD)
+        past = {"observations": played.frames[seen], "actions": played.action[seen].astype(np.int64)}
+        futures.append(forecaster.forecast(past, played.action[later].astype(np.int64), AHEAD, samples, seed=n))
+        truths.append({"rgb": played.frames[later], "depth": played.depth[later]})
+    content = yaml.safe_load(card.read_text(encoding="utf-8"))
+    write_card(card, {**content, "residuals": residuals(futures, truths)}, ("residuals",))
 
 
 def began_with(name: str, weights: Path) -> dict[str, Any]:
