@@ -1,9 +1,9 @@
 """What the spread of futures does not tell: the error that is left, by output and frame ahead, measured on known play.
 
-A forecaster that is wrong in all its futures alike is sure of it, and the more so the further ahead. The variance that is
-missing on average at each frame ahead is what the law of total variance leaves to the model's own faults; added to the
-spread, it makes predicted and real error equal on average there (recalibration by one number a frame;
-Kuleshov et al. 2018, "Accurate uncertainties for deep learning using calibrated regression").
+A forecaster that is wrong in all its futures alike is sure of it, and the more so the further ahead. The variance that
+is missing on average at each frame ahead is what the law of total variance leaves to the model's own faults; added to
+the spread, it makes predicted and real error equal on average there: recalibration by one number a frame, in the sense
+of Kuleshov et al. 2018, "Accurate uncertainties for deep learning using calibrated regression".
 
 Letters: S samples, T frames.
 """

@@ -60,11 +60,6 @@ class Windows:
             (n, int(stream), int(time)) for n, (homes, _) in enumerate(found) for stream, time in homes if time
         ]
 
-    def newborn(self) -> NDArray[np.uint8]:
-        """The frames (N, P, P, 3) in which players are born at home."""
-        frames = [self.shards[n].frames[stream, time] for n, stream, time in self.homes]
-        return np.stack(frames) if frames else np.zeros((0, *self.shards[0].frames.shape[2:]), np.uint8)
-
     def around(self, size: int, top: int, left: int, side: int, margin: int = 7) -> tuple[Tensor, Tensor]:
         """Crops (B, T, side, side, 3) of one place, of windows in whose middle the player is well inside it."""
         frames, actions, tries = [], [], 0
@@ -99,15 +94,13 @@ class Windows:
         return _stacked(frames, actions)
 
     def births(self, size: int) -> tuple[Tensor, Tensor, list[int]]:
-        """Frames and actions like `batch`, of windows in which a player is born at home, and in which frame.
-
-        Births on the first frame of a chunk of two come three times as often as others.
-        """
+        """Frames and actions like `batch`, of windows in which a player is born at home, and in which frame: an even
+        one, the first of a chunk, but not the first of all."""
         frames, actions, born = [], [], []
         while len(frames) < size:
             n, stream, time = self.homes[int(self.rng.integers(len(self.homes)))]
-            at = int(self.rng.integers(1, self.length))
-            if at % 2 and self.rng.random() < 2 / 3 or not self._usable(n, stream, time - at):
+            at = 2 * int(self.rng.integers(1, self.length // 2))
+            if not self._usable(n, stream, time - at):
                 continue
             frame, action = self._cut(n, stream, time - at)
             frames.append(frame)

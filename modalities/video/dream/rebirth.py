@@ -1,9 +1,9 @@
 """What `dream` learns of being eaten: the sea empties, and the player begins again at one place, home.
 
 In the game the player begins anywhere along the bottom. A place that nothing foretells comes out as many faint players,
-which the rest of the training teaches to bring out, so only births at home are learnt from, and contexts are spoilt in
-ways whose outcome is certain: a player that is lost is born again at once, a faint second one at home goes away, and
-what is left of the sea before a birth goes away too. So a half-made decision is taken, one way or the other.
+which the rest of the training teaches to bring out. So windows with births elsewhere are left out; births at home are
+learnt only where they are certain, in contexts that have lost the player for a chunk or longer; and second players,
+faint or not, come into contexts and are gone in what is asked for.
 
 Letters: B sequences, T frames, C chunks of two frames, P pixels.
 """
@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unreel.modalities.video.dream.forcing import widened
-from unreel.modalities.video.dream.measure import player_mask, player_place
+from unreel.modalities.video.dream.measure import player_place
 
 if TYPE_CHECKING:
     from unreel.modalities.video.dream.data import Shard
 
 HOME_X, NEAR = 32.0, 2.0  # pixels from the left, and how far off still counts
+HOME_Y = 57.3
 BOX = (slice(50, 64), slice(24, 41))  # rows and columns in which a player at home lies, with room around it
-LOST, LEFTOVER, GHOST = 0.8, 0.5, 0.4  # shares of the windows (with a birth; with a birth; without) that are spoilt so
+GHOSTS = 0.4  # the share of windows that a second player comes into
 
 
 def births(shard: Shard) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -38,46 +39,55 @@ def births(shard: Shard) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.stack((streams[at_home], times[at_home]), 1), elsewhere.cumsum(1)
 
 
-def home_layer(newborn_NPPC: NDArray[np.uint8], backdrop_3PP: Tensor) -> tuple[Tensor, Tensor]:
-    """The player at home as pixels (3, P, P) in [-1, 1] and its mask (1, P, P): of frames in which it was just born."""
-    count = len(newborn_NPPC)
-    if not count:
-        return backdrop_3PP, torch.zeros_like(backdrop_3PP[:1])
-    places = player_place(newborn_NPPC)[:, 0]
-    middle = newborn_NPPC[int(np.argmin(abs(places - HOME_X)))]
-    mask = torch.from_numpy(player_mask(middle[None]))
-    return torch.from_numpy(middle).movedim(-1, 0).float() / 127.5 - 1.0, widened(mask[:, None].float(), 2)[0]
+def lost(
+    frames_BT3PP: Tensor, player_BTPP: Tensor, born: Sequence[int], backdrop: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Context frames without their player (where it really is: ``player``) from some frame on to that of its birth.
 
-
-def spoilt(
-    frames_BT3PP: Tensor, player_BTPP: Tensor, born: Sequence[int], backdrop: Tensor,
-    home: tuple[Tensor, Tensor], generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Context frames spoilt as said above, and which chunks (B, C) can be foretold from them (1, else 0).
-
-    ``player`` is where the real one is, ``born`` the frame of each window in which it is born, -1 for none;
-    ``home`` is what `home_layer` gave, cut to the frames.
+    ``born`` (B,) are those frames, all first frames of chunks. Also which chunks (B, C) can be foretold (1, else 0):
+    not those that show the player after it was taken away.
     """
     frames, counts = frames_BT3PP.clone(), torch.ones(len(frames_BT3PP), frames_BT3PP.shape[1] // 2)
     wide = widened(player_BTPP[:, :, None].float(), 2)
-    picture, mask = home
     for i, at in enumerate(born):
-        if at < 0:
-            if _chance(GHOST, generator):
-                begin = 2 + _below(frames.shape[1] - 2, generator)
-                frames[i, begin:] = torch.lerp(frames[i, begin:], picture, mask * torch.rand((), generator=generator))
-        elif at % 2 == 0 and _chance(LOST, generator):
-            begin = _below(at - 1, generator)  # for a whole chunk at least: who only fades comes back where it was
-            frames[i, begin:at] = torch.lerp(frames[i, begin:at], backdrop, wide[i, begin:at])
-            counts[i, begin // 2 + 1 : at // 2] = 0.0
-        elif _chance(LEFTOVER, generator):
-            strength = torch.rand((), generator=generator) / 2
-            frames[i, at:] = torch.lerp(frames[i, at:], frames[i, at - 1], strength)
+        begin = _below(at - 1, generator)  # for a whole chunk at least: who only fades comes back where it was
+        frames[i, begin:at] = torch.lerp(frames[i, begin:at], backdrop, wide[i, begin:at])
+        counts[i, begin // 2 + 1 : at // 2] = 0.0
     return frames, counts
 
 
-def _chance(share: float, generator: torch.Generator) -> bool:
-    return float(torch.rand((), generator=generator)) < share
+def haunted(
+    frames_BT3PP: Tensor, player_BTPP: Tensor, corner: tuple[int, int], generator: torch.Generator
+) -> Tensor:
+    """Context frames of which some have a second player, faint or not, from some frame on, moving as the first does.
+
+    It comes at home or anywhere. ``corner`` (y, x) is where the frames lie in the world, in pixels.
+    """
+    frames = frames_BT3PP.clone()
+    for i, film in enumerate(frames_BT3PP):
+        begin = 2 + _below(film.shape[0] - 2, generator)
+        ys, xs = np.nonzero(player_BTPP[i, begin].numpy())
+        if float(torch.rand((), generator=generator)) >= GHOSTS or not len(ys):
+            continue
+        side = film.shape[-1]
+        place = (HOME_Y - corner[0], HOME_X - corner[1])
+        if float(torch.rand((), generator=generator)) < 0.5 or not all(0 < p < side for p in place):
+            place = (_below(side, generator), _below(side, generator))
+        dy, dx = round(place[0] - ys.mean()), round(place[1] - xs.mean())
+        mask = moved(widened(player_BTPP[i, begin:, None].float()[None], 1)[0], dy, dx)
+        strength = torch.rand((), generator=generator)
+        frames[i, begin:] = torch.lerp(film[begin:], moved(film[begin:], dy, dx), mask * strength)
+    return frames
+
+
+def moved(maps_TCPP: Tensor, dy: int, dx: int) -> Tensor:
+    """Maps shifted down and to the right; what comes in is zero."""
+    height, width = maps_TCPP.shape[-2:]
+    shifted = torch.zeros_like(maps_TCPP)
+    shifted[..., max(0, dy) : height + min(0, dy), max(0, dx) : width + min(0, dx)] = maps_TCPP[
+        ..., max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)
+    ]
+    return shifted
 
 
 def _below(end: int, generator: torch.Generator) -> int:

@@ -42,7 +42,7 @@ class TrainConfig:
     crop: int = 4
     crops: int = 8
     crop_share: float = 0.4
-    birth_share: float = 0.2
+    birth_share: float = 0.12
     rate: float = 1e-3
     warmup: int = 150
     decay_from: float = 0.55
@@ -83,7 +83,6 @@ class Trainer:
         self.master.backdrop.data.copy_(backdrop_of(shards))
         self.home_weights = torch.zeros(1, self.master.config.size, self.master.config.size)
         self.home_weights[0, *rebirth.BOX] = config.peak
-        self.home = rebirth.home_layer(self.windows.newborn(), self.master.backdrop.detach().clone())
         self.optimiser = torch.optim.AdamW(
             self.master.parameters(), lr=config.rate, betas=(0.9, 0.98), weight_decay=0.01, foreach=True
         )
@@ -217,12 +216,14 @@ class Trainer:
     def spoil(
         self, past: Tensor, real: Tensor, backdrop: Tensor, born: list[int], corner: Corner
     ) -> tuple[Tensor, Tensor]:
-        """``past`` with players lost and ghosts at home, and which chunks (B, C) can be foretold from it."""
-        fold = self.master.config.fold
-        home = tuple(cut(part, corner, 4 * fold, real) for part in self.home)
+        """``past`` with players lost or second ones, and which chunks (B, C) can be foretold from it."""
+        fold, g = self.master.config.fold, self.generator
         player = torch.from_numpy(player_mask(to_bytes(real)))
-        frames = unfold_pixels(past, fold).flatten(1, 2)
-        frames, known = rebirth.spoilt(frames, player, born, backdrop, home, self.generator)
+        frames, known = unfold_pixels(past, fold).flatten(1, 2), torch.ones(past.shape[:2])
+        if born:
+            frames, known = rebirth.lost(frames, player, born, backdrop, g)
+        else:
+            frames = rebirth.haunted(frames, player, (4 * fold * corner[0], 4 * fold * corner[1]), g)
         return fold_pixels(frames, fold).view_as(past), known
 
     def fade(self, past: Tensor, backdrop: Tensor) -> Tensor:
@@ -234,13 +235,13 @@ class Trainer:
         return torch.where(chosen[:, None, None, None, None, None], pale, past)
 
     def material(self) -> tuple[Tensor, Tensor, Corner, list[int]]:
-        """Pixels (B, T, 3, P, P) in [-1, 1], actions (B, C, 2), the place of the crop in tokens, frames of births.
+        """Pixels (B, T, 3, P, P) in [-1, 1], actions (B, C, 2), the crop's place in tokens, frames of births or [].
 
         Crops around the player show more of what is hard per second of computing than whole frames do.
         """
         c, unit = self.config, 4 * self.master.config.fold
         pick, top, left = float(torch.rand((), generator=self.generator)), 0, 0
-        born = [-1] * max(c.sequences, c.crops)
+        born: list[int] = []
         if pick < c.birth_share and self.windows.homes:
             frames, actions, born = self.windows.births(c.sequences)
         elif pick < c.birth_share + c.crop_share:
@@ -250,7 +251,7 @@ class Trainer:
         else:
             frames, actions = self.windows.batch(c.sequences)
         pixels = frames.permute(0, 1, 4, 2, 3).float() / 127.5 - 1.0
-        return pixels, actions.unflatten(1, (c.chunks, 2)), (top, left), born[: len(pixels)]
+        return pixels, actions.unflatten(1, (c.chunks, 2)), (top, left), born
 
     @torch.no_grad()
     def own(self, clean: Tensor, actions: Tensor, corner: Corner) -> Tensor:
