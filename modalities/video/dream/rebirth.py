@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 HOME_X, NEAR = 32.0, 2.0  # pixels from the left, and how far off still counts
 HOME_Y = 57.3
 BOX = (slice(50, 64), slice(24, 41))  # rows and columns in which a player at home lies, with room around it
-GHOSTS = 0.4  # the share of windows that a second player comes into
+GHOSTS = 2, 0.45  # how often a second player may come into a window, and with what chance each time
 
 
 def births(shard: Shard) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -59,25 +59,30 @@ def lost(
 def haunted(
     frames_BT3PP: Tensor, player_BTPP: Tensor, corner: tuple[int, int], generator: torch.Generator
 ) -> Tensor:
-    """Context frames of which some have a second player, faint or not, from some frame on, moving as the first does.
+    """Context frames of which some have a second player or two, faint or not, from some frame on, moving as the first.
 
-    It comes at home or anywhere. ``corner`` (y, x) is where the frames lie in the world, in pixels.
+    They come at home or anywhere. ``corner`` (y, x) is where the frames lie in the world, in pixels.
     """
-    frames = frames_BT3PP.clone()
+    frames, (times, chance) = frames_BT3PP.clone(), GHOSTS
     for i, film in enumerate(frames_BT3PP):
-        begin = 2 + _below(film.shape[0] - 2, generator)
-        ys, xs = np.nonzero(player_BTPP[i, begin].numpy())
-        if float(torch.rand((), generator=generator)) >= GHOSTS or not len(ys):
-            continue
-        side = film.shape[-1]
-        place = (HOME_Y - corner[0], HOME_X - corner[1])
-        if float(torch.rand((), generator=generator)) < 0.5 or not all(0 < p < side for p in place):
-            place = (_below(side, generator), _below(side, generator))
-        dy, dx = round(place[0] - ys.mean()), round(place[1] - xs.mean())
-        mask = moved(widened(player_BTPP[i, begin:, None].float()[None], 1)[0], dy, dx)
-        strength = torch.rand((), generator=generator)
-        frames[i, begin:] = torch.lerp(film[begin:], moved(film[begin:], dy, dx), mask * strength)
+        for _ in range(times):
+            begin = 2 + _below(film.shape[0] - 2, generator)
+            ys, xs = np.nonzero(player_BTPP[i, begin].numpy())
+            if float(torch.rand((), generator=generator)) < chance and len(ys):
+                y, x = _place(film.shape[-1], corner, generator)
+                shift = round(y - ys.mean()), round(x - xs.mean())
+                mask = moved(widened(player_BTPP[i, begin:, None].float()[None], 1)[0], *shift)
+                strength = torch.rand((), generator=generator) ** 1.5  # faint ones are how it begins
+                frames[i, begin:] = torch.lerp(frames[i, begin:], moved(film[begin:], *shift), mask * strength)
     return frames
+
+
+def _place(side: int, corner: tuple[int, int], generator: torch.Generator) -> tuple[float, float]:
+    """Home, half of the time if it lies in the picture, or anywhere: (y, x)."""
+    home = HOME_Y - corner[0], HOME_X - corner[1]
+    if float(torch.rand((), generator=generator)) < 0.5 and all(0 < at < side for at in home):
+        return home
+    return _below(side, generator), _below(side, generator)
 
 
 def moved(maps_TCPP: Tensor, dy: int, dx: int) -> Tensor:
