@@ -63,8 +63,8 @@ def calibration(given: Given) -> dict[str, Any]:
     found = {}
     for name in given.futures[0].outputs:
         if name in given.clips.truth:
-            spread = np.concatenate([future.uncertainty(name).ravel() for future in given.futures])
-            error = np.concatenate([_error(name, f[name], given.truth(n, name)) for n, f in enumerate(given.futures)])
+            spread = np.stack([future.uncertainty(name).ravel() for future in given.futures])
+            error = np.stack([_error(name, f[name], given.truth(n, name)) for n, f in enumerate(given.futures)])
             found[name] = _binned(spread, error)
     return found
 
@@ -76,14 +76,28 @@ def _error(name: str, samples: Array, truth: Array) -> Array:
     return np.asarray((error.mean(-1) if error.ndim == 4 else error).ravel())
 
 
-def _binned(spread: Array, error: Array) -> dict[str, Any]:
-    edges = np.unique(np.quantile(spread, np.linspace(0, 1, BINS + 1)))
-    at = np.clip(np.searchsorted(edges, spread, side="right") - 1, 0, max(0, len(edges) - 2))
-    filled = [one for one in range(max(1, len(edges) - 1)) if (at == one).any()]
-    spreads, errors = ([float(values[at == one].mean()) for one in filled] for values in (spread, error))
+def _binned(spread_WP: Array, error_WP: Array) -> dict[str, Any]:
+    """Of pixels of windows: means by bin. ``fall`` is the largest one from a bin to the next that is less sure, and
+    ``fall_error`` its standard error over windows (bootstrap), for the pixels of a window err alike."""
+    edges = np.unique(np.quantile(spread_WP, np.linspace(0, 1, BINS + 1)))
+    at = np.clip(np.searchsorted(edges, spread_WP, side="right") - 1, 0, max(0, len(edges) - 2))
+    counts, spreads, errors = (
+        np.stack([np.bincount(row, weights, len(edges)) for row, weights in zip(at, values, strict=True)])
+        for values in (np.ones_like(spread_WP), spread_WP, error_WP)
+    )
+    filled = counts.sum(0) > 0
+    counts, spreads, errors = counts[:, filled], spreads[:, filled], errors[:, filled]
+    means = errors.sum(0) / counts.sum(0)
+    picks = np.random.default_rng(0).integers(len(counts), size=(500, len(counts)))
+    again = errors[picks].sum(1) / np.maximum(counts[picks].sum(1), 1e-9)
+    falls, wobble = -np.diff(means), np.diff(again, axis=1).std(0)
+    worst = int(np.argmax(falls / np.maximum(wobble, 1e-9))) if len(falls) else 0
+    found = {"uncertainty": (spreads.sum(0) / counts.sum(0)).tolist(), "error": means.tolist()}
     return {
-        "uncertainty": spreads, "error": errors, "pixels": [int((at == one).sum()) for one in filled],
-        "spearman": spearman(spreads, errors), "monotone": bool(np.all(np.diff(errors) >= 0)) and len(errors) > 1,
+        **found, "pixels": counts.sum(0).astype(int).tolist(), "spearman": spearman(*found.values()),
+        "monotone": bool(np.all(falls <= 0)) and len(means) > 1,
+        "fall": float(max(0.0, falls[worst])) if len(falls) else None,
+        "fall_error": float(wobble[worst]) if len(falls) else None,
     }  # fmt: skip
 
 

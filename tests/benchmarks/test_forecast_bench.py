@@ -78,13 +78,28 @@ def test_parts_join_what_is_there_and_unknown_ones_are_refused(data: Path, tmp_p
 
 
 def test_calibration_bins_say_whether_error_rises_with_uncertainty() -> None:
-    spread = np.linspace(0, 1, 1000)
-    assert _binned(spread, spread * 3)["monotone"]
-    assert _binned(spread, spread * 3)["spearman"] == pytest.approx(1)
-    assert not _binned(spread, -spread)["monotone"]
+    spread = np.linspace(0, 1, 1000)[np.random.default_rng(0).permutation(1000)].reshape(4, 250)
+    rising = _binned(spread, spread * 3)
+    assert rising["monotone"]
+    assert rising["fall"] == 0
+    assert rising["spearman"] == pytest.approx(1)
+    falling = _binned(spread, -spread)
+    assert not falling["monotone"]
+    assert falling["fall"] == pytest.approx(0.1, abs=0.01)
+    assert falling["fall"] > 5 * falling["fall_error"]
     tied = _binned(np.where(spread > 0.95, spread, 0), spread)
     assert sum(tied["pixels"]) == 1000
     assert spearman([1.0, 2.0, 3.0], [9.0, 4.0, 1.0]) == pytest.approx(-1)
+
+
+def test_a_fall_that_one_window_makes_is_within_its_error() -> None:
+    rng = np.random.default_rng(0)
+    spread = rng.random((8, 500))
+    error = spread.copy()
+    error[0] += 3 * (spread[0] < 0.1)
+    found = _binned(spread, error)
+    assert not found["monotone"]
+    assert found["fall"] <= 2 * found["fall_error"]
 
 
 def test_motions_walk_to_where_they_come_from() -> None:

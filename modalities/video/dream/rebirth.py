@@ -42,7 +42,8 @@ def births(shard: Shard) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def lost(
     frames_BT3PP: Tensor, player_BTPP: Tensor, born: Sequence[int], backdrop: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Context frames without their player (where it really is: ``player``) from some frame on to that of its birth.
+    """Context frames without their player (where it really is: ``player``) from some frame on to that of its birth,
+    after which it is faint in half of the windows: who is alone is to come out, however faint.
 
     ``born`` (B,) are those frames, all first frames of chunks. Also which chunks (B, C) can be foretold (1, else 0):
     not those that show the player after it was taken away.
@@ -53,6 +54,8 @@ def lost(
         begin = _below(at - 1, generator)  # for a whole chunk at least: who only fades comes back where it was
         frames[i, begin:at] = torch.lerp(frames[i, begin:at], backdrop, wide[i, begin:at])
         counts[i, begin // 2 + 1 : at // 2] = 0.0
+        paleness = max(0.0, 1.8 * float(torch.rand((), generator=generator)) - 0.9)
+        frames[i, at:] = torch.lerp(frames[i, at:], backdrop, wide[i, at:] * paleness)
     return frames, counts
 
 

@@ -68,19 +68,21 @@ PLAYER = torch.from_numpy(measure.player_mask(FILM))[None]
 
 
 def test_a_lost_player_is_gone_until_it_is_born_and_nothing_between_is_asked() -> None:
-    begins = set()
+    begins, pale = set(), 0
     for seed in range(20):
         real = pixels(FILM)
         frames, known = rebirth.lost(real, PLAYER, [6], BACKDROP, torch.Generator().manual_seed(seed))
         assert torch.equal(real, pixels(FILM)), "what is real stays as it is"
         film = bytes_of(frames)[0]
-        gone = np.flatnonzero(~measure.player_mask(film).any((1, 2)))
+        gone = np.flatnonzero(~measure.player_mask(film[:6]).any((1, 2)))
         begin = int(gone[0])
+        pale += bool(np.abs(film[6:].astype(int) - FILM[6:]).max() > 2)
         begins.add(begin)
         assert gone.tolist() == list(range(begin, 6))
         assert known[0].tolist() == [1.0 if 2 * chunk <= begin or chunk >= 3 else 0.0 for chunk in range(5)]
         assert abs(film[begin:6].astype(int) - BLUE).max() <= 1
     assert begins == {0, 1, 2, 3, 4}
+    assert 4 < pale < 16, "who is newly born may be faint"
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (32, 16)])
