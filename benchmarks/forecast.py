@@ -136,7 +136,7 @@ def _sharing_table(found: dict[str, Any]) -> str:
     observed, near = found["observed"], found["past kept"]
     horizons, window, kept = (" / ".join(map(str, near[key])) for key in ("horizons", "window", "kept"))
     note = (
-        f"Every batch against the runs alone that make the same futures. The context of the past takes "
+        f"Every batch against the runs alone of the same futures. The context of the past takes "
         f"{_tables.megabytes(observed['context_bytes'])} MB once; with what the futures add, a batch of 16 takes "
         f"{observed['bytes_over_alone_by_chunk'][0]:.0%} of runs alone after the first chunk and "
         f"{observed['bytes_over_alone_by_chunk'][-1]:.0%} after the last, unless the past is kept. PSNR at frames "
