@@ -21,7 +21,6 @@ from unreel.modalities.video.dream.measure import player_place
 from unreel.modalities.world.codec import to_pixels
 
 STEPS, BATCH, FRAMES = 4000, 64, 30_000  # of training; frames taught with, at most
-SOFT = (2, 4, 8)  # pixels that are made one
 
 
 @dataclass(frozen=True)
@@ -80,11 +79,7 @@ def walked(motions_T3: Array, pose: Array) -> Array:
 
 
 def taught(frames_NHW3: Array, poses_N3: Array, joined: Array, steps: int) -> Callable[[Array], Array]:
-    """A small convolutional network that tells the motions (T, 3) of a film (T + 1, H, W, 3); L1, AdamW.
-
-    Half of the frames it is taught with are made soft, as far-off forecasts are: a reader that knows only sharp ones
-    takes haze for standing still.
-    """
+    """A small convolutional network that tells the motions (T, 3) of a film (T + 1, H, W, 3); L1, AdamW."""
     wanted = motions(poses_N3)
     spread = wanted[joined].std(0) + 1e-3
     target = torch.from_numpy(wanted / spread).float()
@@ -100,7 +95,7 @@ def taught(frames_NHW3: Array, poses_N3: Array, joined: Array, steps: int) -> Ca
         for _ in range(steps):
             picked = rng.choice(joined, BATCH)
             with torch.autocast("cpu", torch.bfloat16):
-                told = net(_half_soft(_pairs(frames_NHW3, picked), int(rng.choice(SOFT))))
+                told = net(_pairs(frames_NHW3, picked))
             loss = F.l1_loss(told.float(), target[picked])
             optimiser.zero_grad()
             loss.backward()
@@ -113,14 +108,6 @@ def taught(frames_NHW3: Array, poses_N3: Array, joined: Array, steps: int) -> Ca
         return np.asarray(found.numpy() * spread)
 
     return read
-
-
-def _half_soft(pairs_N6HW: Tensor, factor: int) -> Tensor:
-    """Pairs of which every other has lost what is finer than ``factor`` pixels."""
-    small = F.avg_pool2d(pairs_N6HW[::2], factor, ceil_mode=True)
-    mixed = pairs_N6HW.clone()
-    mixed[::2] = F.interpolate(small, size=pairs_N6HW.shape[-2:], mode="bilinear", align_corners=False)
-    return mixed
 
 
 def _pairs(frames_NHW3: Array, at: Array) -> Tensor:

@@ -37,7 +37,7 @@ class Size:
     pictures: int = 16
     steps: int = 4
     stroll: int = 100
-    strolls: int = 24
+    strolls: int = 23
     endurance: int = 1000
     films: int = 1
     fits: int = 400
@@ -162,9 +162,14 @@ def _script(footage: Footage, start: int, frames: int) -> NDArray[np.int64]:
     return np.roll(footage.actions, -start, axis=0).reshape(-1)[:frames]
 
 
-def stroll(model: Model, footage: Footage, size: Size) -> dict[str, float]:
-    """Share of the frames of 100-frame dreams in which the player is seen, and in which there are two or more."""
-    starts = np.linspace(0, len(footage.frames) - 1, size.strolls).astype(int)
+def stroll(model: Model, footage: Footage, size: Size) -> dict[str, Any]:
+    """Share of the frames of 100-frame dreams in which the player is seen, and in which there are two or more.
+
+    They begin between the 24 windows by which shipped weights were chosen: on those a choice looks better than it is.
+    """
+    chosen_by = np.linspace(0, len(footage.frames) - 1, 24).astype(int)
+    between = (chosen_by[:-1] + chosen_by[1:]) // 2
+    starts = between[np.linspace(0, len(between) - 1, size.strolls).astype(int)]
     actions = np.stack(
         [np.concatenate((footage.actions[i, :CONTEXT], _script(footage, i, size.stroll))) for i in starts]
     )
@@ -228,6 +233,7 @@ def gates(results: dict[str, Any]) -> list[dict[str, Any]]:
     """What issue 2 asks for, what was measured, and whether it holds."""
     close, far, steps = results["closeness"], results["endurance"]["last_fifth"], results["by_steps"]
     iou, seen = close["player_iou"][HORIZONS.index(16)], results["stroll"]["present"]
+    crowded = results["stroll"]["two_or_more"]
     idle, known = results["displacement"]["none"]["dreamt"], results["inverse"]["ratio"]
     moved = [v for k, v in results["displacement"].items() if k != "none" and min(v["samples"])]
     gap = max((abs(v["dreamt"] / v["real"] - 1) for v in moved), default=1.0)
@@ -241,6 +247,7 @@ def gates(results: dict[str, Any]) -> list[dict[str, Any]]:
         ("PSNR above copy-last at every horizon 1..32", close["psnr_beats_copy"], "yes", close["psnr_beats_copy"]),
         ("player IoU at frame 16", iou, ">= 0.5", iou >= 0.5),
         ("player present over 100 frames", seen, ">= 0.95", seen >= 0.95),
+        ("two players or more in a frame of these", crowded, "<= 0.1", crowded <= 0.1),
         ("displacement per key, worst gap", round(gap, 3), "<= 0.25", gap <= 0.25),
         ("idle, pixels per frame", idle, "<= 1", idle is not None and idle <= 1),
         ("inverse dynamics, dreamt over real", known, ">= 0.75", known >= 0.75),

@@ -157,7 +157,7 @@ class Forecaster:
             latents += [torch.cat(part) for part in parts]
         held = held_by(sessions)
         seeds = tuple(session.state.seed for session in sessions)
-        # told of frames after the observations, while a branch may be far from them: the spread alone
+        # without residuals: these count from the observations, and a branch may be far from them
         return Forecast(torch.stack(latents), frames, self.model.codec, ids, seeds, held.total, (held,))
 
     def restore(self, path: str | Path) -> Branch:

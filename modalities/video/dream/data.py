@@ -15,7 +15,7 @@ from torch import Tensor
 
 from unreel.engine.errors import UserError
 from unreel.modalities.video.dream.measure import player_place
-from unreel.modalities.video.dream.rebirth import births
+from unreel.modalities.video.dream.rebirth import HOME_X, NEAR
 
 EVERY = 4  # the player's place is known in every fourth frame
 
@@ -134,6 +134,15 @@ def _places(frames: NDArray[np.uint8], path: Path) -> NDArray[np.float32]:
         np.save(path, np.stack(found).astype(np.float32))
     places: NDArray[np.float32] = np.load(path)
     return places
+
+
+def births(shard: Shard) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where (stream, time) episodes begin at home, and how many have begun elsewhere by each time (stream, time)."""
+    streams, times = np.nonzero(shard.first)
+    at_home = abs(player_place(shard.frames[streams, times])[:, 0] - HOME_X) <= NEAR
+    elsewhere = np.zeros(shard.first.shape, np.int64)
+    elsewhere[streams[~at_home], times[~at_home]] = 1
+    return np.stack((streams[at_home], times[at_home]), 1), elsewhere.cumsum(1)
 
 
 def unbroken(shard: Shard, length: int, gap: int = 0) -> list[tuple[int, int]]:

@@ -11,32 +11,17 @@ Letters: B sequences, T frames, C chunks of two frames, P pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from unreel.modalities.video.dream.forcing import widened
-from unreel.modalities.video.dream.measure import player_place
-
-if TYPE_CHECKING:
-    from unreel.modalities.video.dream.data import Shard
 
 HOME_X, NEAR = 32.0, 2.0  # pixels from the left, and how far off still counts
 HOME_Y = 57.3
 BOX = (slice(50, 64), slice(24, 41))  # rows and columns in which a player at home lies, with room around it
 GHOSTS = 2, 0.45  # how often a second player may come into a window, and with what chance each time
-
-
-def births(shard: Shard) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where (stream, time) episodes begin at home, and how many have begun elsewhere by each time (stream, time)."""
-    streams, times = np.nonzero(shard.first)
-    at_home = abs(player_place(shard.frames[streams, times])[:, 0] - HOME_X) <= NEAR
-    elsewhere = np.zeros(shard.first.shape, np.int64)
-    elsewhere[streams[~at_home], times[~at_home]] = 1
-    return np.stack((streams[at_home], times[at_home]), 1), elsewhere.cumsum(1)
 
 
 def lost(

@@ -106,8 +106,7 @@ def calibrate(model: Model, played: Played, card: Path, windows: int = 24, sampl
         past = {"observations": played.frames[seen], "actions": played.action[seen].astype(np.int64)}
         futures.append(forecaster.forecast(past, played.action[later].astype(np.int64), AHEAD, samples, seed=n))
         truths.append({"rgb": played.frames[later], "depth": played.depth[later]})
-    content = yaml.safe_load(card.read_text(encoding="utf-8"))
-    write_card(card, {**content, "residuals": residuals(futures, truths)}, ("residuals",))
+    write_card(card, {"residuals": residuals(futures, truths)}, ("residuals",))
 
 
 def began_with(name: str, weights: Path) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def shards(tmp_path: Path) -> list[data.Shard]:
 
 
 def test_births_are_told_by_their_place(shards: list[data.Shard]) -> None:
-    homes, elsewhere = rebirth.births(shards[0])
+    homes, elsewhere = data.births(shards[0])
     assert homes.tolist() == [[0, 20], [0, 60]]
     assert elsewhere[0, [0, 39, 40, 79]].tolist() == [1, 1, 2, 2]
 
