@@ -165,10 +165,10 @@ def _script(footage: Footage, start: int, frames: int) -> NDArray[np.int64]:
 def stroll(model: Model, footage: Footage, size: Size) -> dict[str, Any]:
     """Share of the frames of 100-frame dreams in which the player is seen, and in which there are two or more.
 
-    They begin between the 24 windows by which shipped weights were chosen: on those a choice looks better than it is.
+    They begin between 24 windows by which weights have been compared: on those a choice looks better than it is.
     """
-    chosen_by = np.linspace(0, len(footage.frames) - 1, 24).astype(int)
-    between = (chosen_by[:-1] + chosen_by[1:]) // 2
+    compared_by = np.linspace(0, len(footage.frames) - 1, 24).astype(int)
+    between = (compared_by[:-1] + compared_by[1:]) // 2
     starts = between[np.linspace(0, len(between) - 1, size.strolls).astype(int)]
     actions = np.stack(
         [np.concatenate((footage.actions[i, :CONTEXT], _script(footage, i, size.stroll))) for i in starts]

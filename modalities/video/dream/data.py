@@ -15,7 +15,6 @@ from torch import Tensor
 
 from unreel.engine.errors import UserError
 from unreel.modalities.video.dream.measure import player_place
-from unreel.modalities.video.dream.rebirth import HOME_X, NEAR
 
 EVERY = 4  # the player's place is known in every fourth frame
 
@@ -49,76 +48,41 @@ def load_shards(folder: Path, prefix: str = "train") -> list[Shard]:
 
 
 class Windows:
-    """Random windows of ``length`` frames from any stream of any shard, without births elsewhere than at home."""
+    """Random windows of ``length`` frames, resets included, from any stream of any shard."""
 
     def __init__(self, shards: list[Shard], length: int, seed: int = 0) -> None:
         self.shards, self.length = shards, length
         self.rng = np.random.default_rng(seed)
-        found = [births(shard) for shard in shards]
-        self.elsewhere = [count for _, count in found]
-        self.homes = [
-            (n, int(stream), int(time)) for n, (homes, _) in enumerate(found) for stream, time in homes if time
-        ]
 
     def around(self, size: int, top: int, left: int, side: int, margin: int = 7) -> tuple[Tensor, Tensor]:
         """Crops (B, T, side, side, 3) of one place, of windows in whose middle the player is well inside it."""
         frames, actions, tries = [], [], 0
         while len(frames) < size:
             tries += 1
-            n = int(self.rng.integers(len(self.shards)))
-            shard = self.shards[n]
-            stream = int(self.rng.integers(shard.frames.shape[0]))
-            middle = EVERY * int(self.rng.integers(self.length // 2 // EVERY + 1, shard.places.shape[1]))
+            shard = self.shards[self.rng.integers(len(self.shards))]
+            stream = self.rng.integers(shard.frames.shape[0])
+            middle = EVERY * self.rng.integers(self.length // 2 // EVERY + 1, shard.places.shape[1])
             start = middle - self.length // 2
             x, y = shard.places[stream, middle // EVERY]
             inside = _within(x, left, side, margin) and _within(y, top, side, margin)
             inside = inside or tries > 1000  # nobody ever swims there: any window will do
-            if not inside or not self._usable(n, stream, start):
+            if not inside or start + self.length > shard.frames.shape[1]:
                 continue
-            cut, action = self._cut(n, stream, start)
-            frames.append(cut[:, top : top + side, left : left + side])
-            actions.append(action)
-        return _stacked(frames, actions)
+            cut = shard.frames[stream, start : start + self.length, top : top + side, left : left + side]
+            frames.append(cut)
+            actions.append(shard.action[stream, start : start + self.length])
+        return torch.from_numpy(np.stack(frames)), torch.from_numpy(np.stack(actions)).long()
 
     def batch(self, size: int) -> tuple[Tensor, Tensor]:
         """Frames uint8 (B, T, P, P, 3) and action ids int64 (B, T)."""
         frames, actions = [], []
-        while len(frames) < size:
-            n = int(self.rng.integers(len(self.shards)))
-            streams, steps = self.shards[n].action.shape
-            stream, start = int(self.rng.integers(streams)), int(self.rng.integers(steps - self.length + 1))
-            if self._usable(n, stream, start):
-                frame, action = self._cut(n, stream, start)
-                frames.append(frame)
-                actions.append(action)
-        return _stacked(frames, actions)
-
-    def births(self, size: int) -> tuple[Tensor, Tensor, list[int]]:
-        """Frames and actions like `batch`, of windows in which a player is born at home, and in which frame: an even
-        one, the first of a chunk, but not the first of all."""
-        frames, actions, born = [], [], []
-        while len(frames) < size:
-            n, stream, time = self.homes[int(self.rng.integers(len(self.homes)))]
-            at = 2 * int(self.rng.integers(1, self.length // 2))
-            if not self._usable(n, stream, time - at):
-                continue
-            frame, action = self._cut(n, stream, time - at)
-            frames.append(frame)
-            actions.append(action)
-            born.append(at)
-        return (*_stacked(frames, actions), born)
-
-    def _usable(self, n: int, stream: int, start: int) -> bool:
-        last, elsewhere = start + self.length - 1, self.elsewhere[n][stream]
-        return 0 <= start and last < len(elsewhere) and bool(elsewhere[last] == elsewhere[start])
-
-    def _cut(self, n: int, stream: int, start: int) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
-        window, shard = slice(start, start + self.length), self.shards[n]
-        return shard.frames[stream, window], shard.action[stream, window]
-
-
-def _stacked(frames: list[NDArray[np.uint8]], actions: list[NDArray[np.int8]]) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(np.stack(frames)), torch.from_numpy(np.stack(actions)).long()
+        for _ in range(size):
+            shard = self.shards[self.rng.integers(len(self.shards))]
+            stream = self.rng.integers(shard.frames.shape[0])
+            start = self.rng.integers(shard.frames.shape[1] - self.length + 1)
+            frames.append(shard.frames[stream, start : start + self.length])
+            actions.append(shard.action[stream, start : start + self.length])
+        return torch.from_numpy(np.stack(frames)), torch.from_numpy(np.stack(actions)).long()
 
 
 def _within(at: float, begin: int, side: int, margin: int, whole: int = 64) -> bool:
@@ -134,15 +98,6 @@ def _places(frames: NDArray[np.uint8], path: Path) -> NDArray[np.float32]:
         np.save(path, np.stack(found).astype(np.float32))
     places: NDArray[np.float32] = np.load(path)
     return places
-
-
-def births(shard: Shard) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where (stream, time) episodes begin at home, and how many have begun elsewhere by each time (stream, time)."""
-    streams, times = np.nonzero(shard.first)
-    at_home = abs(player_place(shard.frames[streams, times])[:, 0] - HOME_X) <= NEAR
-    elsewhere = np.zeros(shard.first.shape, np.int64)
-    elsewhere[streams[~at_home], times[~at_home]] = 1
-    return np.stack((streams[at_home], times[at_home]), 1), elsewhere.cumsum(1)
 
 
 def unbroken(shard: Shard, length: int, gap: int = 0) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ from unreel.modalities.video.dream.measure import player_mask
 FPS = 15.0
 RECORDED = (
     "rate", "ema", "rollout_from", "rollout_share", "guess_share", "fade_share", "dropout",
-    "peak", "player_peak", "entry", "crop_share", "birth_share",
+    "peak", "player_peak", "entry",
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from unreel.engine.backbone.conv import fold_pixels, unfold_pixels
 from unreel.engine.twin import TwinView, context_times, mix
 from unreel.engine.weights import fill, read_tensors
 from unreel.modalities.media.frames import Frames
-from unreel.modalities.video.dream import forcing, rebirth
+from unreel.modalities.video.dream import forcing
 from unreel.modalities.video.dream.data import Windows, backdrop_of, load_shards
 from unreel.modalities.video.dream.measure import fish_mask, player_mask
 from unreel.modalities.video.dream.net import Corner, DreamNet, Encoded, cut
@@ -41,8 +41,7 @@ class TrainConfig:
     chunks: int = 6
     crop: int = 4
     crops: int = 8
-    crop_share: float = 0.4
-    birth_share: float = 0.12
+    crop_share: float = 0.5
     rate: float = 1e-3
     warmup: int = 150
     decay_from: float = 0.55
@@ -81,8 +80,6 @@ class Trainer:
         self.windows = Windows(shards, 2 * config.chunks, config.seed + 1000 * config.rank)
         self.master = DreamNet(**config.net)
         self.master.backdrop.data.copy_(backdrop_of(shards))
-        self.home_weights = torch.zeros(1, self.master.config.size, self.master.config.size)
-        self.home_weights[0, *rebirth.BOX] = config.peak
         self.optimiser = torch.optim.AdamW(
             self.master.parameters(), lr=config.rate, betas=(0.9, 0.98), weight_decay=0.01, foreach=True
         )
@@ -178,7 +175,7 @@ class Trainer:
     def loss(self) -> tuple[Tensor, dict[str, float]]:
         """Weighted squared error of the clean prediction over noisy rows."""
         c, fold, g = self.config, self.master.config.fold, self.generator
-        pixels, actions, corner, born = self.material()
+        pixels, actions, corner = self.material()
         backdrop = cut(self.master.backdrop.detach(), corner, 4 * fold, pixels)
         clean = fold_pixels(pixels, fold).unflatten(1, (c.chunks, 2))
         dropped = torch.rand(*actions.shape[:2], 1, generator=g) < c.dropout
@@ -189,15 +186,13 @@ class Trainer:
             past = self.own(clean, actions, corner)
         guessed = torch.rand(len(clean), generator=g) < c.guess_share
         begun = torch.where(guessed[:, None, None, None, None, None], past, clean)  # what a sampler takes its noise off
-        past, known = self.spoil(self.fade(past, backdrop), pixels, backdrop, born, corner)
+        past = self.fade(past, backdrop)
         times = forcing.noisy_times(*clean.shape[:2], g)
         out = self.rows(past, begun, context_times(*clean.shape[:2], g), times, actions, corner)
         error = (unfold_pixels(out, fold) - pixels).square().mean(2, keepdim=True)
         whole = self.master.config.size // (4 * fold)
         weights = self.weights(pixels, unfold_pixels(past, fold).flatten(1, 2), backdrop)
-        weights = torch.maximum(weights, cut(self.home_weights, corner, 4 * fold, pixels))
         weights = weights * forcing.border_weights(corner, pixels.shape[-1] // (4 * fold), whole, 4 * fold)
-        weights = weights * known.repeat_interleave(2, 1)[..., None, None, None]
         scale = (1 / ((1 - times) ** 2 + 0.15)).repeat_interleave(2, 1)[..., None, None, None]
         plain = error.detach().mean((2, 3, 4))
         start = plain[times.repeat_interleave(2, 1) == 0]
@@ -213,19 +208,6 @@ class Trainer:
         player |= torch.from_numpy(player_mask(views[1]))[:, :, None]
         return forcing.pixel_weights(moving.float(), player.float(), fish.float(), c.peak, c.player_peak, c.entry)
 
-    def spoil(
-        self, past: Tensor, real: Tensor, backdrop: Tensor, born: list[int], corner: Corner
-    ) -> tuple[Tensor, Tensor]:
-        """``past`` with players lost or second ones, and which chunks (B, C) can be foretold from it."""
-        fold, g = self.master.config.fold, self.generator
-        player = torch.from_numpy(player_mask(to_bytes(real)))
-        frames, known = unfold_pixels(past, fold).flatten(1, 2), torch.ones(past.shape[:2])
-        if born:
-            frames, known = rebirth.lost(frames, player, born, backdrop, g)
-        else:
-            frames = rebirth.haunted(frames, player, (4 * fold * corner[0], 4 * fold * corner[1]), g)
-        return fold_pixels(frames, fold).view_as(past), known
-
     def fade(self, past: Tensor, backdrop: Tensor) -> Tensor:
         """``past`` (folded chunks) with the sprites of a share of the sequences fading."""
         fold, g = self.master.config.fold, self.generator
@@ -234,24 +216,21 @@ class Trainer:
         chosen = torch.rand(len(past), generator=g) < self.config.fade_share
         return torch.where(chosen[:, None, None, None, None, None], pale, past)
 
-    def material(self) -> tuple[Tensor, Tensor, Corner, list[int]]:
-        """Pixels (B, T, 3, P, P) in [-1, 1], actions (B, C, 2), the crop's place in tokens, frames of births or [].
+    def material(self) -> tuple[Tensor, Tensor, Corner]:
+        """Pixels (B, T, 3, P, P) in [-1, 1], actions (B, C, 2) and the place of the crop in tokens.
 
         Crops around the player show more of what is hard per second of computing than whole frames do.
         """
         c, unit = self.config, 4 * self.master.config.fold
-        pick, top, left = float(torch.rand((), generator=self.generator)), 0, 0
-        born: list[int] = []
-        if pick < c.birth_share and self.windows.homes:
-            frames, actions, born = self.windows.births(c.sequences)
-        elif pick < c.birth_share + c.crop_share:
+        if torch.rand((), generator=self.generator) < c.crop_share:
             room = self.master.config.size // unit - c.crop + 1
             top, left = (int(i) for i in torch.randint(room, (2,), generator=self.generator))
             frames, actions = self.windows.around(c.crops, top * unit, left * unit, c.crop * unit)
         else:
+            top = left = 0
             frames, actions = self.windows.batch(c.sequences)
         pixels = frames.permute(0, 1, 4, 2, 3).float() / 127.5 - 1.0
-        return pixels, actions.unflatten(1, (c.chunks, 2)), (top, left), born
+        return pixels, actions.unflatten(1, (c.chunks, 2)), (top, left)
 
     @torch.no_grad()
     def own(self, clean: Tensor, actions: Tensor, corner: Corner) -> Tensor:
