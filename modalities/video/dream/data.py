@@ -48,11 +48,20 @@ def load_shards(folder: Path, prefix: str = "train") -> list[Shard]:
 
 
 class Windows:
-    """Random windows of ``length`` frames, resets included, from any stream of any shard."""
+    """Random windows of ``length`` frames within one episode, from any stream of any shard.
+
+    Where an episode ends the player vanishes and another appears elsewhere: a network that sees that learns to lose
+    its player, and to make a second one (LOG.md, sixth session).
+    """
 
     def __init__(self, shards: list[Shard], length: int, seed: int = 0) -> None:
         self.shards, self.length = shards, length
         self.rng = np.random.default_rng(seed)
+
+    def _whole(self, shard: Shard, stream: int, start: int) -> bool:
+        """Whether all frames of a window are there and of one episode."""
+        later = shard.first[stream, start + 1 : start + self.length]
+        return len(later) == self.length - 1 and not later.any()
 
     def around(self, size: int, top: int, left: int, side: int, margin: int = 7) -> tuple[Tensor, Tensor]:
         """Crops (B, T, side, side, 3) of one place, of windows in whose middle the player is well inside it."""
@@ -66,7 +75,7 @@ class Windows:
             x, y = shard.places[stream, middle // EVERY]
             inside = _within(x, left, side, margin) and _within(y, top, side, margin)
             inside = inside or tries > 1000  # nobody ever swims there: any window will do
-            if not inside or start + self.length > shard.frames.shape[1]:
+            if not inside or not self._whole(shard, stream, start):
                 continue
             cut = shard.frames[stream, start : start + self.length, top : top + side, left : left + side]
             frames.append(cut)
@@ -76,10 +85,12 @@ class Windows:
     def batch(self, size: int) -> tuple[Tensor, Tensor]:
         """Frames uint8 (B, T, P, P, 3) and action ids int64 (B, T)."""
         frames, actions = [], []
-        for _ in range(size):
+        while len(frames) < size:
             shard = self.shards[self.rng.integers(len(self.shards))]
             stream = self.rng.integers(shard.frames.shape[0])
             start = self.rng.integers(shard.frames.shape[1] - self.length + 1)
+            if not self._whole(shard, stream, start):
+                continue
             frames.append(shard.frames[stream, start : start + self.length])
             actions.append(shard.action[stream, start : start + self.length])
         return torch.from_numpy(np.stack(frames)), torch.from_numpy(np.stack(actions)).long()

@@ -29,7 +29,8 @@ def pixel_weights(
     frames decide: a weight that knew the answer would bias the prediction towards things that may appear.
     The chunk's first frame looks one frame back, its second two.
     At the left and right edges, where fish come in, that bias is wanted: a sampler of few steps stays too near
-    to the average and lets too few in. A fish there counts ``entry`` times.
+    to the average and lets too few in. A fish there counts ``entry`` times, and so does the player: half out of the
+    picture it would be the cheaper of the two to lose.
     """
     anchor = torch.arange(moving_BT1PP.shape[1]) // 2 * 2 - 1  # the last frame of the chunk before
     known = (anchor >= 0).float()[:, None, None, None]
@@ -37,7 +38,7 @@ def pixel_weights(
     edge = torch.zeros(near.shape[-1])
     edge[:6] = edge[-6:] = 1.0
     weights = torch.maximum(1 + (peak - 1) * near, 1 + (peak / 2 - 1) * edge * known) + (player_peak - peak) * own
-    return weights * (1 + (entry - 1) * edge * fish_BT1PP)
+    return weights * (1 + (entry - 1) * edge * torch.maximum(fish_BT1PP, own))
 
 
 def widened(mask_BT1PP: Tensor, by: int) -> Tensor:
