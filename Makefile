@@ -56,7 +56,7 @@ train-dream: $(READY)
 system:
 	@missing=""; \
 	command -v ffprobe >/dev/null || missing="$$missing ffmpeg"; \
-	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	command -v chromium-headless-shell chromium google-chrome >/dev/null || missing="$$missing chromium-headless-shell"; \
 	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
 	if [ -z "$$missing" ]; then echo "system: ffmpeg, chromium and node are there"; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -15,6 +15,17 @@ from unreel.engine.model import Model
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last, and one that hangs ends the run with every thread's stack.
+
+    An exception would not do: Playwright's event loop swallows it, or waits for ever for the page to close.
+    """
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.timeout(180, method="thread"))
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
 @pytest.fixture
 def make_fake(tmp_path: Path) -> Callable[..., Model]:
     """Builds the fake model; keyword arguments change its card."""

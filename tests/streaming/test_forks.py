@@ -13,7 +13,7 @@ from fake import fake_model
 from tests.streaming.live import LiveServer, until
 from unreel.engine.batch import Limits
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 test_page = pytest.importorskip("tests.streaming.test_page", reason="needs playwright and chromium (make system)")
 browser, page, data, wait, playing = (
     getattr(test_page, name) for name in ("browser", "page", "data", "wait", "playing")

@@ -19,7 +19,7 @@ from tests.streaming.painted import CAMERA, MAGENTA, PAINT, painted_model
 from unreel.engine.batch import Limits
 from unreel.modalities.media.spherical import read_spherical
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 test_page = pytest.importorskip("tests.streaming.test_page", reason="needs playwright and chromium (make system)")
 browser, page, data, wait, playing = (
     getattr(test_page, name) for name in ("browser", "page", "data", "wait", "playing")

@@ -21,7 +21,7 @@ from unreel.modalities.skeleton.gltf import read_rig
 from unreel.streaming.present import rig as rigs
 from unreel.streaming.present.motion import MotionPresenter
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 test_page = pytest.importorskip("tests.streaming.test_page", reason="needs playwright and chromium (make system)")
 browser, page, data, wait, playing = (
     getattr(test_page, name) for name in ("browser", "page", "data", "wait", "playing")
