@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 def calm(program: str, folder: Path) -> str:
-    """``program`` without the right to raise its priority, which root's Chromium uses: it has starved its own driver."""
+    """``program`` without the right to raise its priority, as root's Chromium does: it has starved its own driver."""
     if SETPRIV is None or subprocess.run([SETPRIV, "--bounding-set=-sys_nice", "true"], capture_output=True).returncode:
         return program  # not root, so there is no such right to give up
     wrapper = folder / "chromium"
