@@ -13,7 +13,7 @@ from unreel.benchmarks._forecast_parts import calibration, control, quality
 from unreel.benchmarks._forecast_sharing import ALONE, VARIANTS, sharing
 from unreel.engine.model import Model
 
-WINDOWS, SAMPLES = 32, 8
+WINDOWS, SAMPLES = 96, 8
 PARTS: dict[str, Callable[[Given], dict[str, Any]]] = {
     "quality": quality, "calibration": calibration, "sharing": sharing, "control": control,
 }  # fmt: skip

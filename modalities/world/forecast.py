@@ -96,16 +96,19 @@ class Forecast:
 
         For rgb the standard deviation over samples in levels, averaged over colours; for depth its standard deviation;
         for a segmentation the entropy of the samples' votes in nats. Where the model's card tells what error is left
-        that no spread shows (``residuals``), its square is added to the spread's.
+        that no spread shows (``residuals``), it is added.
         """
         found = self[name]
         if name != "segmentation":
-            spread = found.astype(np.float32).std(axis=0)
-            spread = spread.mean(-1) if spread.ndim == 4 else spread
-            return np.asarray(np.hypot(spread, self._residual(name)[:, None, None]))
+            return np.asarray(self.spread(name) + self._residual(name)[:, None, None])
         count = max(len(self.classes), int(found.max()) + 1)
         votes = np.stack([(found == one).mean(0, dtype=np.float32) for one in range(count)])
         return np.asarray(-np.sum(votes * np.log(np.where(votes > 0, votes, 1)), axis=0))
+
+    def spread(self, name: str) -> NDArray[np.float32]:
+        """Standard deviation over samples (T, H, W) of an output that is a number, averaged over colours."""
+        spread = self[name].astype(np.float32).std(axis=0)
+        return np.asarray(spread.mean(-1) if spread.ndim == 4 else spread)
 
     def _residual(self, name: str) -> NDArray[np.float32]:
         known = self.residuals.get(name) or [0.0]
