@@ -83,3 +83,13 @@ def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.005)
+
+
+def settled(value: Callable[[], int], still: float = 0.5) -> int:
+    """What ``value`` tells once it has not changed for ``still`` seconds: a step that had begun may yet end."""
+    seen, since = value(), time.monotonic()
+    while time.monotonic() - since < still:
+        if value() != seen:
+            seen, since = value(), time.monotonic()
+        time.sleep(0.005)
+    return seen

@@ -15,7 +15,7 @@ import trimesh
 from tests.modalities.skeleton.conftest import clean, validate
 from tests.rigs import creature, tiny_rig
 from tests.streaming.bodies import recording, sent
-from tests.streaming.live import LiveServer, until
+from tests.streaming.live import LiveServer, settled, until
 from unreel.engine.errors import UserError
 from unreel.engine.model import Model
 from unreel.engine.types import Event
@@ -169,7 +169,7 @@ def test_pausing_stepping_watching_and_what_a_rig_does_not_do(server: LiveServer
         assert "fork" not in configured.model.controls
         room = server.hub.rooms[configured.session]
         until(lambda: room.paused)
-        seen = room.next_seq
+        seen = settled(lambda: room.next_seq)
         with server.connect(watch=configured.watch, format="rows") as late:
             first = next(late.chunks())
             assert first.rows is not None
