@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from unreel.engine.errors import UserError
 from unreel.modalities.media.frames import Frames
 from unreel.modalities.video.dream.hunter import blobs
@@ -21,7 +24,12 @@ def players(frames_TPPC: Frames, split: int = 0) -> list[int]:
 
     Parts with no more than ``split`` other pixels between them are one.
     """
-    return [len(blobs(mask, LEAST, split + 1)) for mask in player_mask(frames_TPPC)]
+    return [len(blobs(mask, LEAST, 1 + split * _parted(mask, split))) for mask in player_mask(frames_TPPC)]
+
+
+def _parted(mask_PP: NDArray[np.bool_], split: int) -> bool:
+    """Whether there are parts at all; nearly always there is one, and then near and far neighbours are alike."""
+    return split > 0 and len(blobs(mask_PP, 1)) > 1
 
 
 @dataclass(frozen=True)
