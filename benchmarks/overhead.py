@@ -62,7 +62,7 @@ def engine_seconds(session: Session) -> float:
 def run(quick: bool = False) -> dict[str, Any]:
     """Interleaved, chunk by chunk: engine, bare, engine, bare, ..."""
     model = unreel.load("dream")
-    session = model.session(seed=1, restart=False)
+    session = model.session(seed=1)
     list(session.stream(chunks=WARM_CHUNKS))
     calls, clean = record_chunk(model, session)
     engine, bare = [], []
