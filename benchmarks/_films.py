@@ -77,7 +77,7 @@ def _shoot_one(model: Model, film: Films, job: Job, window: int, frames: Frames,
     reset_peak()
     start = {"start": frames[: job.given], "start_actions": actions[: job.given], "actions": actions[job.given :]}
     given = job.given // model.frames_per_chunk
-    session = model.session(seed=window, length=job.chunks, rewind=0, **start, **film.options)
+    session = model.session(seed=window, length=job.chunks, rewind=0, restart=False, **start, **film.options)
     assert session.state.next == given, "the start fills whole chunks"
     parts = []
     with TemporaryDirectory() as folder, open_exporter(Path(folder) / "film.mp4", model.fps) as writer:

@@ -150,7 +150,7 @@ def trunk_share(model: Model) -> float | None:
         spent.append(perf_counter() - began)
         return out
 
-    session = model.session(rewind=0, **PIPELINED)
+    session = model.session(rewind=0, restart=False, **PIPELINED)
     list(session.stream(chunks=2))
     net.trunk.forward = timed
     before = session.stats.model_s

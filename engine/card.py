@@ -37,7 +37,7 @@ class GuidanceCard(_Part):
 
 
 class Card(_Part):
-    """One model. ``architecture``, ``codec``, ``sampler``, ``context``, ``reuse`` and each of ``conditions`` are
+    """One model. ``architecture``, ``codec``, ``sampler``, ``context``, ``reuse``, ``ending``, each of ``conditions``:
     ``{class: NAME, ...options}``; an option that begins with ``./`` is a file or folder beside the weights.
     ``residuals`` of a forecast's output are the errors at each frame ahead that the spread of samples does not tell.
     ``training`` is a record for readers: data, licence, steps, loss, command."""
@@ -56,6 +56,7 @@ class Card(_Part):
     context: dict[str, Any] = {"class": "full"}
     reuse: dict[str, Any] = {"class": "none"}
     conditions: dict[str, dict[str, Any]] = {}
+    ending: dict[str, Any] | None = None
     prompt_switch: str | dict[str, Any] = "recache"
     presets: dict[str, dict[str, Any]] = {}
     weights: str | None = None

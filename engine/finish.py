@@ -43,6 +43,9 @@ def finish(session: Session, flight: Flight) -> list[Event]:
             state.sent[emission.chunk.index] = state.seq
         state.seq += 1
     state.sent = dict(list(state.sent.items())[-SENT:])
+    ending = session.settings.ending
+    if ending is not None and not state.over:
+        state.judged, state.over = ending.judge(emissions[0].payload, state.judged)
     session.mark_history()
     return events
 

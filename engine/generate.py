@@ -19,6 +19,7 @@ from torch import Tensor
 from unreel.engine.begin import begin_chunks
 from unreel.engine.context.view import RowsView, Track, Watch
 from unreel.engine.draws import Draws
+from unreel.engine.ending import begin_anew
 from unreel.engine.finish import finish, forget, recomputed
 from unreel.engine.reuse.base import Item
 from unreel.engine.rng import normal
@@ -67,9 +68,11 @@ def schedule(session: Session) -> Work:
     """Decide what moves: begin chunks whose time has come, join pending commits, split off what is reused."""
     work = Work(session)
     session.obey_reset()
+    if session.state.over:
+        begin_anew(session)
     mode, state = session.schedule.commit, session.state
     commit_alone = bool(state.pending) and mode is CommitMode.EXTRA_PASS
-    if not commit_alone:
+    if not commit_alone and not state.over:
         begin_chunks(session)
     work.moving = not commit_alone and bool(state.flights)
     items = [_item(session, f, b) for f in state.flights for b in session.branches] if work.moving else []

@@ -164,6 +164,18 @@ class ReusePolicy(Protocol):
         ...
 
 
+class Ending(Protocol):
+    """Says when a world is over. It holds nothing that changes: what it has to remember is the session's."""
+
+    def judge(self, frames: Any, judged: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
+        """What to remember after the frames (T, H, W, 3) of a chunk, and whether the world is over.
+
+        Called with every chunk in the order in which they are emitted; ``judged`` is what was to be remembered after
+        the chunk before, empty where a world begins.
+        """
+        ...
+
+
 class Codec(Protocol):
     """Latents to media and back, incrementally. Its state is a dict of tensors that the session owns."""
 

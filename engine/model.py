@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unreel.engine import attention, registry
+from unreel.engine import attention, ending, registry
 from unreel.engine import start as starting
 from unreel.engine.card import Card, located, read_card
 from unreel.engine.context.profile import profile_path, read_profile
@@ -47,6 +47,7 @@ class Model:
         self.conditions: dict[str, Condition] = {
             name: registry.create("condition", {"class": name, **spec}) for name, spec in card.conditions.items()
         }
+        self.ending = ending.of_model(self)
         self.seeds: dict[str, Tensor] = {}
         self.heads: tuple[tuple[int, ...], ...] = ()  # static heads of every layer, where they were profiled
         self.coords = lru_cache(maxsize=64)(self._coords)
@@ -109,6 +110,7 @@ class Model:
         prompt_switch: str | dict[str, Any] | None = None,
         rewind: int = 16,
         decode: bool = True,
+        restart: bool | None = None,
     ) -> Session:
         """Start a generation.
 
@@ -124,6 +126,7 @@ class Model:
             length: end after so many chunks (``start`` not counted); None is endless.
             rewind: how many chunks back ``Session.rewind`` can go.
             decode: False leaves out the codec: events carry the clean latents of their chunk.
+            restart: begin anew when the world is over (see ``engine/ending.py``); None: where the card has an ending.
 
         Raises:
             UserError: an option this model cannot honour.
@@ -131,17 +134,17 @@ class Model:
         options = {
             "seed": seed, "steps": steps, "offset": offset, "commit": commit, "sampler": sampler,
             "guidance": guidance, "context": context, "reuse": reuse, "rewind": rewind,
-            "prompt_switch": prompt_switch, "decode": decode,
+            "prompt_switch": prompt_switch, "decode": decode, "restart": restart,
         }  # fmt: skip
         if preset is not None:
             options = {**options, **preset_of(self.card, preset, options)}
         if length is not None and length < 1:
             raise UserError(f"length must be 1 chunk or more, got {length}")
-        media, given_actions = starting.choose(self, seed, start, start_actions)
+        media, given_actions, clip = starting.choose(self, seed, start, start_actions)
         given = 0 if media is None else starting.chunks_in(self, media)
         session = Session(self, self.settings(options, None if length is None else length + given))
         if media is not None:
-            starting.prefill(session, media, given_actions, given)
+            starting.prefill(session, media, given_actions, given, clip)
         if actions is not None:
             session.send("action", actions)
         return session

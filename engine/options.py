@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from unreel.engine import registry
+from unreel.engine import ending, registry
 from unreel.engine.card import Card
 from unreel.engine.context.storage import Storage
 from unreel.engine.errors import UserError
@@ -48,6 +48,7 @@ def settled(model: Model, options: Mapping[str, Any], length: int | None) -> Set
         storage=storage,
         budget_bytes=budget,
         decode=wish.get("decode", True),
+        ending=ending.asked(model, wish),
         options=dict(wish),
     )
 

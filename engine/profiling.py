@@ -36,7 +36,7 @@ def profile_heads(
         raise UserError("a profile needs samples >= 1, chunks >= 1, recent >= 0 and a border in 0..1")
     tally, near = Tally(), 0
     for sample in range(samples):
-        session = model.session(seed=sample, reuse="none", rewind=0)
+        session = model.session(seed=sample, reuse="none", rewind=0, restart=False)
         chunk = session.plan.chunk(0, {})
         assert chunk is not None, "a plan has a first chunk"
         tokens = model.coords_of(chunk).shape[0]

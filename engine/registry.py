@@ -45,6 +45,7 @@ _PARTS: dict[str, dict[str, str | Callable[..., Any]]] = {
         "text": "unreel.engine.conditions:TextCondition",
     },
     "codec": {},
+    "ending": {},
     "plan": {},
 }
 

@@ -48,17 +48,17 @@ class Session:
         self.mark_origin()
 
     def _fresh(self) -> SessionState:
-        backbone = self.model.backbone
-        contexts = {
-            b: Context.empty(
-                self.settings.context, backbone.rope, backbone.layers, backbone.heads, *self.settings.keeping
-            )
-            for b in self.branches
-        }
-        state = SessionState(self.settings.seed, self.schedule.steps, contexts, self.model.codec.new_state())
+        codec = self.model.codec.new_state()
+        state = SessionState(self.settings.seed, self.schedule.steps, self.fresh_contexts(), codec)
         if self.schedule.gap == 0 and self.plan.chunk(10**9, {}) is not None:
             raise UserError("offset 0 denoises the whole sequence together, so it needs a length in chunks")
         return state
+
+    def fresh_contexts(self) -> dict[str, Context]:
+        """An empty context for every branch."""
+        backbone, settings = self.model.backbone, self.settings
+        sizes = backbone.rope, backbone.layers, backbone.heads
+        return {b: Context.empty(settings.context, *sizes, *settings.keeping) for b in self.branches}
 
     def mark_origin(self) -> None:
         """Make the state as it is now the one that a reset goes back to."""

@@ -9,7 +9,7 @@ from typing import Any
 from unreel.engine.context.storage import Storage
 from unreel.engine.errors import UserError
 from unreel.engine.guidance import Guidance
-from unreel.engine.interfaces import ContextPolicy, Plan, ReusePolicy, Sampler
+from unreel.engine.interfaces import ContextPolicy, Ending, Plan, ReusePolicy, Sampler
 from unreel.engine.prompt import PromptSwitch
 from unreel.engine.sampler.times import Grid
 from unreel.engine.schedule import Schedule
@@ -22,6 +22,7 @@ class Settings:
     ``budget_bytes`` the most they may hold, all branches together (None: no limit).
 
     ``decode`` False makes the clean latents themselves the payload of events, for who decodes some of them later.
+    ``ending`` says when the world is over and the session begins anew (None: never).
     ``options`` are the plain words all this was made from, for snapshots.
     """
 
@@ -38,6 +39,7 @@ class Settings:
     storage: Storage = Storage()
     budget_bytes: int | None = None
     decode: bool = True
+    ending: Ending | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

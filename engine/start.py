@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,28 +19,28 @@ if TYPE_CHECKING:
     from unreel.engine.session import Session
 
 
-def choose(model: Model, seed: int, start: Any, actions: Any) -> tuple[Any, Any]:
-    """The media that ``start`` stands for and the actions taken in it; None for nothing.
+def choose(model: Model, seed: int, start: Any, actions: Any) -> tuple[Any, Any, int | None]:
+    """The media that ``start`` stands for and the actions taken in it, None for nothing; the number of a seed clip.
 
     Raises:
         UserError: a seed clip that is not there, or a word.
     """
     if isinstance(start, str) and start == "nothing":
-        return None, None
+        return None, None, None
     clips = model.seeds.get("frames")
     if start is None or isinstance(start, int):
         if clips is None:
             if start is None:
-                return None, None
+                return None, None, None
             raise UserError(f"{model.name} ships no seed clips: start from media, or from 'nothing'")
         index = seed % len(clips) if start is None else start
         if not 0 <= index < len(clips):
             raise UserError(f"{model.name} ships seed clips 0 to {len(clips) - 1}, got {index}")
         taken = model.seeds.get("actions")
-        return clips[index], None if taken is None else taken[index].tolist()
+        return clips[index], None if taken is None else taken[index].tolist(), index
     if isinstance(start, str):
         raise UserError(f"start takes media, the number of a seed clip or 'nothing', got {start!r}")
-    return start, actions
+    return start, actions, None
 
 
 def _are_latents(media: Any) -> bool:
@@ -53,12 +54,32 @@ def chunks_in(model: Model, media: Any) -> int:
     return max(1, (len(media) + model.lead) // model.frames_per_chunk)
 
 
-def prefill(session: Session, media: Any, actions: Any, chunks: int) -> None:
-    """Enter the last ``chunks`` of the media into the session as finished chunks; a single picture is held for one.
+def prefill(session: Session, media: Any, actions: Any, chunks: int, clip: int | None = None) -> None:
+    """Enter the last ``chunks`` of the media into a session that begins, as finished chunks; ``clip``: its number.
 
-    Latents (a float tensor (T, C, H, W)) are taken as they are; frames go through the codec.
+    Raises:
+        UserError: frames or latents of another size.
+    """
+    pasts, session.state.codec = opening(session, media, actions, chunks)
+    session.state.clip = clip
+    enter(session, pasts)
+    session.mark_origin()
 
-    A codec with a memory decodes them too, so that what follows continues them.
+
+def enter(session: Session, pasts: Sequence[Past]) -> None:
+    """Take finished chunks into a session that has no past yet."""
+    for past in pasts:
+        session.state.next = past.chunk.index + 1
+        finish.remember(session, past)
+
+
+def opening(
+    session: Session, media: Any, actions: Any, chunks: int, first: int = 0
+) -> tuple[list[Past], dict[str, Tensor]]:
+    """The last ``chunks`` of the media as finished chunks from index ``first`` on, and the codec's state after them.
+
+    Latents (a float tensor (T, C, H, W)) are taken as they are; frames go through the codec. A single picture is held
+    for one chunk. A codec with a memory decodes them too, so that what follows continues them.
 
     Raises:
         UserError: frames or latents of another size.
@@ -71,16 +92,16 @@ def prefill(session: Session, media: Any, actions: Any, chunks: int) -> None:
         latents = torch.cat([latents, latents[-1:].expand(per_chunk - len(latents), *latents.shape[1:])])
     latents = latents[-chunks * per_chunk :]
     taken = None if actions is None else [int(a) for a in actions][-chunks * per_chunk :]
+    pasts, codec = [], model.codec.new_state()
     for index in range(chunks):
-        chunk = session.plan.chunk(index, session.state.route)
+        chunk = session.plan.chunk(first + index, session.state.route)
         assert chunk is not None, "a plan is longer than its start"
-        told = _told(model, chunk, taken)
-        clean = latents[chunk.start : chunk.start + chunk.frames].float()
-        session.state.next = index + 1
-        finish.remember(session, Past(chunk, clean, told))
+        at = index * per_chunk
+        clean = latents[at : at + chunk.frames].float()
+        pasts.append(Past(chunk, clean, _told(model, chunk, taken, chunk.start - at)))
         if model.lead or getattr(model.codec, "remembers", False):
-            _, session.state.codec = model.codec.decode(clean, session.state.codec)
-    session.mark_origin()
+            _, codec = model.codec.decode(clean, codec)
+    return pasts, codec
 
 
 def _fitted(model: Model, media: Any, chunks: int) -> Any:
@@ -92,9 +113,9 @@ def _fitted(model: Model, media: Any, chunks: int) -> Any:
     return np.concatenate([frames, frames[-1:].repeat(short, axis=0)]) if short else frames
 
 
-def _told(model: Model, chunk: Chunk, actions: list[int] | None) -> dict[str, Tensor]:
-    held = {"action": Held(model.conditions["action"].check(actions), 0)} if actions is not None else {}
+def _told(model: Model, chunk: Chunk, actions: list[int] | None, since: int) -> dict[str, Tensor]:
+    held = {"action": Held(model.conditions["action"].check(actions), since)} if actions is not None else {}
     return {
-        name: condition.encode(held[name].value, chunk, 0) if name in held else condition.null(chunk)
+        name: condition.encode(held[name].value, chunk, since) if name in held else condition.null(chunk)
         for name, condition in model.conditions.items()
     }

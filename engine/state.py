@@ -84,6 +84,9 @@ class SessionState:
     route: Memory = field(default_factory=dict)  # what a steered plan has decided, see SteeredPlan
     sent: dict[int, int] = field(default_factory=dict)  # the seq of the newest chunks' events, by chunk
     obeyed: tuple[Control, ...] = ()  # resets and rewinds already carried out, to be told with the next chunk
+    clip: int | None = None  # the seed clip that this world began from
+    judged: tuple[int, ...] = ()  # what the ending remembers of this world
+    over: bool = False  # this world has ended: another begins at the next chunk boundary
 
     def copy(self, with_rotated: bool = True) -> SessionState:
         """An independent state that shares every tensor."""

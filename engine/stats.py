@@ -25,6 +25,7 @@ class Stats:
     steps_computed: int = 0
     steps_reused: int = 0
     commit_rows: int = 0
+    restarts: int = 0
     model_s: float = 0.0
     decode_s: float = 0.0
     commit_s: float = 0.0
@@ -74,6 +75,7 @@ class Stats:
             "steps_computed": self.steps_computed,
             "steps_reused": self.steps_reused,
             "commit_rows": self.commit_rows,
+            "restarts": self.restarts,
             "model_s": self.model_s,
             "decode_s": self.decode_s,
             "commit_s": self.commit_s,

@@ -14,7 +14,7 @@ Point = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_
 class Configure(Message):
     """Start a session. The server answers ``queued`` any number of times, then ``configured``, or ``error``."""
 
-    SPARSE = frozenset({"place", "view", "mesh"})
+    SPARSE = frozenset({"place", "view", "mesh", "restart"})
     type: Literal["configure"] = "configure"
     model: Name | None = Field(default=None, description="one of GET /v1/models; by default the first")
     seed: Seed = 0
@@ -40,6 +40,9 @@ class Configure(Message):
     pace: Literal["realtime", "free"] = Field(default="realtime", description="free: as fast as acks come")
     window: Annotated[int, Field(ge=1, le=64)] = Field(default=8, description="chunks that may be sent without an ack")
     record: bool = Field(default=True, description="keep a film (an animation, a rig) that can be downloaded")
+    restart: bool | None = Field(
+        default=None, description="begin anew when the world is over; by default where the model knows when it is"
+    )
 
 
 class Curve(Message):

@@ -13,6 +13,7 @@ from unreel.streaming.views import Views
 def options_of(wish: Configure) -> dict[str, Any]:
     """What ``Model.session`` is given, the preset's name included."""
     options = {"seed": wish.seed, "steps": wish.steps, "start": wish.start, "actions": wish.actions}
+    options["restart"] = wish.restart
     return {**{k: v for k, v in options.items() if v is not None}, "preset": wish.preset}
 
 

@@ -23,6 +23,7 @@ _PARTS = {
     ("codec", "wan-vae"): "unreel.modalities.video.wan.vae:WanCodec",
     ("condition", "umt5"): "unreel.modalities.video.wan.text:PromptCondition",
     ("backbone", "dream"): "unreel.modalities.video.dream.net:DreamNet",
+    ("ending", "player"): "unreel.modalities.video.dream.ending:PlayerEnding",
     ("plan", "cube"): "unreel.modalities.panorama.plan:CubePlan",
     ("codec", "faces"): "unreel.modalities.panorama.codec:FaceCodec",
     ("condition", "place"): "unreel.modalities.panorama.controls:PlaceCondition",

@@ -54,6 +54,7 @@ def report(model: Model, session: Session, run: Run, request: dict[str, Any]) ->
         "peak_process_bytes": peak_process_bytes(),
         "steps_computed": stats["steps_computed"],
         "steps_reused": stats["steps_reused"],
+        "restarts": stats["restarts"],
         "quality": {"against_plain": None, "ground_truth": None, "drift": run.look.drift()},
         "seconds": {
             "load": run.load_s,

@@ -54,6 +54,7 @@ class Forecaster:
         keep_past: bool = False,
     ) -> None:
         options: dict[str, Any] = {"steps": steps, "context": context, "guidance": guidance, "decode": False}
+        options["restart"] = False  # a forecast is of one world
         codec = model.codec
         settings = model.settings(options, None)
         plain = isinstance(settings.plan, TimePlan) and not hasattr(codec, "emit")

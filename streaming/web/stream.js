@@ -5,6 +5,7 @@ import { Hud } from "./hud.js";
 import { Wire } from "./wire.js";
 
 const STATES = { connecting: "Connecting", open: "Starting", playing: "Live", paused: "Paused", over: "Ended" };
+const RESTARTED = "The world was over: a new one begins";
 const ENDS = { replaced: "Resumed somewhere else.", shutdown: "The server is going down.",
   idle: "Ended: nobody was there.", finished: "The film is over." };
 
@@ -96,6 +97,7 @@ export class Stream {
         this.chunk = message.chunk;
         const cut = message.applied.some((id) => this.ours.delete(id));
         this.stage.player.push(message, data, cut);
+        if (!message.replay && message.applied.includes(`restart-${message.chunk}`)) this._restarted();
       },
       control: () => this._control(message),
       forked: () => this.page.forked(message),
@@ -111,6 +113,12 @@ export class Stream {
       },
     };
     handlers[message.type]?.();
+  }
+
+  // The engine has begun a new world by itself.
+  _restarted() {
+    this.hud.status(RESTARTED);
+    setTimeout(() => this.hud.words.status === RESTARTED && this.hud.status(STATES[this.root.dataset.state]), 4000);
   }
 
   _configured(message) {

@@ -16,7 +16,7 @@ def results(**changes: Any) -> dict[str, Any]:
     row = {"player_iou": [0.6] * 7, "fish_iou": [0.3] * 7, "frechet": 0.05}
     found: dict[str, Any] = {
         "closeness": {"horizons": horizons, "player_iou": [0.6] * 7, "psnr_beats_copy": True},
-        "stroll": {"present": 0.97, "two_or_more": 0.01},
+        "stroll": {"present": 0.97, "two_or_more": 0.01, "present_streamed": 0.98},
         "displacement": {
             "none": {"real": 0.0, "dreamt": 0.1, "samples": [9, 9]},
             "d": {"real": 1.0, "dreamt": 1.1, "samples": [9, 9]},
@@ -43,6 +43,7 @@ def test_gates_hold_where_everything_does() -> None:
     ("changes", "gate"),
     [
         ({"stroll__present": 0.94}, "player present"),
+        ({"stroll__present_streamed": 0.94}, "player present over 100 frames, as streamed"),
         ({"stroll__two_or_more": 0.2}, "two players"),
         ({"closeness__psnr_beats_copy": False}, "PSNR above"),
         ({"inverse__ratio": 0.7}, "inverse dynamics"),

@@ -35,8 +35,8 @@ def test_a_single_picture_is_held_for_a_chunk(fake: Model) -> None:
 
 
 def test_what_a_start_can_be(fake: Model) -> None:
-    assert choose(fake, 0, None, None) == (None, None)
-    assert choose(fake, 0, "nothing", None) == (None, None)
+    assert choose(fake, 0, None, None) == (None, None, None)
+    assert choose(fake, 0, "nothing", None) == (None, None, None)
     with pytest.raises(UserError, match="no seed clips"):
         choose(fake, 0, 3, None)
     with pytest.raises(UserError, match="'later'"):

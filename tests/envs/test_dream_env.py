@@ -173,3 +173,27 @@ def test_actions_outside_the_space_are_refused(dreaming: Dreaming) -> None:
         env.step(np.int64(5))
     with pytest.raises(UserError, match="expected 2 actions"):
         worlds.step(np.array([1, 7]))
+
+
+def test_an_episode_ends_where_the_models_ending_says_so(seeded: Callable[..., Model]) -> None:
+    """No player is ever seen in what the tiny model makes."""
+    dreaming = Dreaming(seeded(ending={"class": "player", "lost": 3}), steps=2)
+    env = DreamEnv(dreaming=dreaming)
+    env.reset(seed=1)
+    ends = [env.step(np.int64(1))[2]]
+    kept, fork = env.snapshot(), env.fork()
+    for one in (env, fork):
+        assert [one.step(np.int64(1))[2] for _ in range(2)] == [False, True]
+    env.restore(kept)
+    ends += [env.step(np.int64(1))[2] for _ in range(2)]
+    assert ends == [False, False, True]
+    assert env._now().branch.session.stats.restarts == 0
+    env.reset()
+    assert env.step(np.int64(1))[2] is False, "a new world is judged anew"
+    worlds = DreamVectorEnv(2, dreaming=dreaming)
+    worlds.reset(seed=1)
+    assert [worlds.step(np.array([1, 1]))[2].tolist() for _ in range(4)] == [[False] * 2] * 2 + [
+        [True] * 2,
+        [False] * 2,
+    ]
+    assert not worlds.over.any()

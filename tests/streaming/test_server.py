@@ -288,3 +288,25 @@ def test_unreel_exports_connect() -> None:
         unreel.connect("ws://127.0.0.1", seed=-1)
     with pytest.raises(UserError, match="cannot connect"), unreel.connect("ws://127.0.0.1:9"):
         pass
+
+
+def test_a_world_that_is_over_begins_anew_and_clients_are_told(tmp_path: Path) -> None:
+    model = fake_model(tmp_path, media=MEDIA, ending={"class": "player", "lost": 2})  # there is never one
+    with LiveServer(model) as server:
+        with server.connect(seed=5, pace="free") as live:
+            chunks = list(live.chunks(5))
+            told = live.dialogue.controls
+        assert [chunk.applied for chunk in chunks] == [[], [], ["restart-2"], [], ["restart-4"]]
+        assert [(chunk.chunk, chunk.seq) for chunk in chunks] == [(i, i) for i in range(5)]
+        assert [(c.id, c.kind, c.status, c.chunk, c.seq) for c in told] == [
+            (f"restart-{i}", "restart", "applied", i, i) for i in (2, 4)
+        ]
+        with server.connect(seed=5, pace="free", restart=False) as live:
+            assert not any(chunk.applied for chunk in live.chunks(5))
+
+
+def test_a_restart_is_nothing_that_is_sent(server: LiveServer) -> None:
+    with pytest.raises(ValueError, match="kind"):
+        p.Control(kind="restart")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="no ending"), server.connect(restart=True):
+        pass

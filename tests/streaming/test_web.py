@@ -39,6 +39,29 @@ def test_keys_held_become_an_action_the_model_knows(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == [action for _, action in cases]
 
 
+@pytest.mark.skipif(NODE is None, reason="node is not installed")
+def test_a_new_world_is_announced_once_and_not_in_replays(tmp_path: Path) -> None:
+    for name in ("stream.js", "hud.js", "wire.js"):
+        (tmp_path / name).write_text((WEB / name).read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "run.js").write_text(
+        'import { Stream } from "./stream.js";\n'
+        "globalThis.setTimeout = (then) => (globalThis.later = then);\n"
+        'const stream = new Stream("x", { dataset: { state: "playing" } }, {}, {});\n'
+        "stream.stage = { player: { push() {} } };\n"
+        "const say = (chunk, applied, replay = false) =>\n"
+        '  (stream._message({ type: "chunk", seq: chunk, chunk, applied, replay }), stream.hud.words.status);\n'
+        'const said = [say(1, []), say(2, ["restart-2"], true), say(3, ["k1", "restart-3"])];\n'
+        "later();\n"
+        "console.log(JSON.stringify([...said, stream.hud.words.status]));"
+    )
+    assert NODE is not None
+    done = subprocess.run([NODE, str(tmp_path / "run.js")], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said == ["Connecting", "Connecting", "The world was over: a new one begins", "Live"]
+
+
 def test_the_page_speaks_this_version_and_loads_nothing_from_elsewhere() -> None:
     texts = {path.name: path.read_text(encoding="utf-8") for path in WEB.iterdir() if path.is_file()}
     assert f'VERSION = "{protocol.VERSION}"' in texts["wire.js"]

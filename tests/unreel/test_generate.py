@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from fake import write_folder
 from PIL import Image
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -94,3 +95,36 @@ def test_inspect_and_models(cli: Cli, folder: Path) -> None:
     code, out, _ = cli("inspect", folder, "--json")
     assert json.loads(out)["chunk_frames"] == 2
     assert cli("models")[0] == 0
+
+
+@pytest.fixture
+def ending_folder(tmp_path: Path) -> Path:
+    """The fake model, whose world is over after four chunks: there is no player in them."""
+    media = {"fps": 10, "height": 16, "width": 16}
+    return write_folder(tmp_path / "fake", media=media, ending={"class": "player", "lost": 4})
+
+
+def test_a_world_that_is_over_begins_anew_unless_told_otherwise(cli: Cli, ending_folder: Path, tmp_path: Path) -> None:
+    films, numbers = {}, tmp_path / "film.json"
+    for flag, restarts in ((None, 2), ("--restart", 2), ("--no-restart", 0)):
+        options = [] if flag is None else [flag]
+        code, out, err = cli(
+            "generate", ending_folder, "-o", tmp_path / "film.png", "--frames", 20, "--json", numbers,
+            "--compare", 20, *options,
+        )  # fmt: skip
+        assert code == 0, err
+        report = json.loads(numbers.read_text())
+        assert report["restarts"] == restarts
+        assert report["quality"]["against_plain"]["identical"] is True, "the plain run restarts alike"
+        assert ("; 2 restarts" in out) is (restarts == 2)
+        assert ("restart" in out) is (restarts > 0)
+        films[flag] = pngs(tmp_path, "film")
+    np.testing.assert_array_equal(films[None], films["--restart"])
+    assert not np.array_equal(films[None][8:], films["--no-restart"][8:])
+
+
+def test_restart_without_an_ending_is_one_line(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    code, _, err = cli("generate", folder, "-o", tmp_path / "film.png", "--frames", 4, "--restart")
+    assert code != 0
+    assert "has no ending in its card" in err
+    assert len(err.strip().splitlines()) == 1

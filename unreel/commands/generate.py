@@ -39,6 +39,7 @@ class Request:
     fit: Literal["exact", "crop"] = "exact"
     compare: int = 0
     inputs: tuple[str, ...] = ()
+    restart: bool | None = None
 
     def __post_init__(self) -> None:
         if self.frames < 1:
@@ -83,6 +84,10 @@ def generate(
         ),
     ] = None,
     compare: Annotated[int, typer.Option(help="Compare so many frames with the plain run (made afterwards).")] = 0,
+    restart: Annotated[
+        bool | None,
+        typer.Option(help="Begin a new world when one is over; default: where the model's card has an ending."),
+    ] = None,
 ) -> None:
     """Dream a film and write it chunk by chunk.
 
@@ -100,6 +105,7 @@ def generate(
         fit,
         compare,
         tuple(inputs or ()),  # type: ignore[arg-type]
+        restart,
     )
     if frames is not None and seconds is not None:
         raise UserError("give --frames or --seconds, not both")
@@ -149,6 +155,7 @@ def _settings(model: Model, modality: Works, request: Request) -> tuple[dict[str
     order = modality.order(model, inputs, note)
     start = order.start if request.start is None else parse_start(request.start, model, request.fit, note)
     asked = {"seed": request.seed, "steps": request.steps, "preset": request.preset, "actions": request.actions}
+    asked["restart"] = request.restart
     return {**asked, **options, "start": start, "controls": dict(order.controls)}, order
 
 
@@ -231,5 +238,10 @@ def _tell(writer: Exporter, numbers: dict[str, Any], request: Request) -> None:
     print(
         f"context {numbers['peak_context_bytes'] / 1e6:.1f} MB, "
         f"process {f'{memory / 1e6:.0f} MB' if memory else 'unknown'}; "
-        f"{numbers['steps_computed']} steps computed, {numbers['steps_reused']} reused"
+        f"{numbers['steps_computed']} steps computed, {numbers['steps_reused']} reused{_worlds(numbers['restarts'])}"
     )
+
+
+def _worlds(restarts: int) -> str:
+    """How often a world was over, where one was."""
+    return f"; {restarts} restart{'s'[: restarts > 1]}" if restarts else ""

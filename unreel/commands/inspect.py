@@ -15,7 +15,10 @@ from unreel.engine.card import Card
 from unreel.engine.model import Model
 from unreel.modalities.media.facts import FILMS, film_facts, film_lines
 
-SHOWN = ("plan", "schedule", "sampler", "guidance", "context", "reuse", "architecture", "codec", "presets", "training")
+SHOWN = (
+    "plan", "schedule", "sampler", "guidance", "context", "reuse", "architecture", "codec", "ending", "presets",
+    "training",
+)  # fmt: skip
 
 
 def inspect(

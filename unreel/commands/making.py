@@ -15,9 +15,11 @@ from unreel.engine.session import Session
 from unreel.modalities.media.works import Maker, Order
 from unreel.report import Run, report, write_json
 
-FILM_ONLY = ("frames", "frames_per_s", "model_frames_per_s", "quality", "time_to_first_frame_s")  # of a report
+FILM_ONLY = (  # of a report
+    "frames", "frames_per_s", "model_frames_per_s", "quality", "time_to_first_frame_s", "restarts",
+)  # fmt: skip
 
-FILM_OPTIONS = ("frames", "compare", "start", "fit", "actions")
+FILM_OPTIONS = ("frames", "compare", "start", "fit", "actions", "restart")
 
 
 def check(model: Model, asked: Order, given: Mapping[str, Any]) -> None:

@@ -19,8 +19,9 @@ class DreamEnv(gymnasium.Env[Frames, np.int64]):
 
     Observations are the last frame, uint8 (H, W, 3); ``info["frames"]`` are all frames of the step (T, H, W, 3).
     Actions are the numbers of the model's keys. The reward is what the model's reward head expects, the episode ends
-    where the head gives that a chance above one half, and is cut after ``horizon`` steps. The same seed and actions
-    give the same episode. ``dreaming`` is a model loaded already; it stands for ``model``, ``steps`` and ``head``.
+    where the head gives that a chance above one half or the model's ending says so, and is cut after ``horizon``
+    steps. The same seed and actions give the same episode. ``dreaming`` is a model loaded already; it stands for
+    ``model``, ``steps`` and ``head``.
 
     Raises:
         UserError: no such model, or a bad option.

@@ -29,12 +29,14 @@ ENDED = 0.5  # an episode ends in the chunk to which the head gives a chance abo
 
 @dataclass(frozen=True)
 class World:
-    """One world at one moment: its branch, the frames (T, H, W, 3) of its last step, steps made, and its own draws."""
+    """One world at one moment: its branch, the frames (T, H, W, 3) of its last step, steps made, and its own draws;
+    ``judged`` is what the model's ending remembers of it."""
 
     branch: Branch
     frames: Frames
     made: int
     rng: np.random.Generator
+    judged: tuple[int, ...] = ()
 
     def copy(self) -> World:
         """A world that goes on from here by itself; what is remembered is shared."""
@@ -55,7 +57,8 @@ class Dreaming:
     """A model and what judges it. Holds nothing that changes, so any number of environments may share one.
 
     ``model`` is a name, a folder or a model; ``head`` judges the frames (None: that of the model's card, if it names
-    one; without one rewards are 0 and nothing ends). ``steps`` are the sampler's, as in ``Model.session``.
+    one; without one rewards are 0). Episodes end where the head or the ending of the model's card says so. ``steps``
+    are the sampler's, as in ``Model.session``.
 
     Raises:
         UserError: no such model, or one without actions.
@@ -103,12 +106,17 @@ class Dreaming:
         """All worlds a chunk further, in one batch; each holds its action for the whole chunk."""
         made = self.forecaster.step([world.branch for world in worlds], np.asarray(actions, np.int64))
         frames: Frames = made["rgb"]
-        moved = [replace(world, frames=f, made=world.made + 1) for world, f in zip(worlds, frames, strict=True)]
+        moved, over = [], np.zeros(len(worlds), bool)
+        for i, (world, f) in enumerate(zip(worlds, frames, strict=True)):
+            judged = world.judged
+            if self.model.ending is not None:
+                judged, over[i] = self.model.ending.judge(f, judged)
+            moved.append(replace(world, frames=f, made=world.made + 1, judged=judged))
         if self.head is None:
-            return moved, Moment(frames, np.zeros(len(worlds)), np.zeros(len(worlds), bool))
+            return moved, Moment(frames, np.zeros(len(worlds)), over)
         seen = np.stack([np.concatenate([world.frames[-1:], f]) for world, f in zip(worlds, frames, strict=True)])
-        judged = self.head.judge(around_player(seen))
-        return moved, Moment(frames, judged.reward.double().numpy(), (judged.ended > ENDED).numpy())
+        found = self.head.judge(around_player(seen))
+        return moved, Moment(frames, found.reward.double().numpy(), (found.ended > ENDED).numpy() | over)
 
 
 def shipped_head(name: str) -> RewardHead | None:

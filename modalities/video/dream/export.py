@@ -50,6 +50,7 @@ def card(content: Mapping[str, Any]) -> dict[str, Any]:
         "sampler": {"class": "euler", "shift": 9.0},
         "context": {"class": "window", "sink": 0, "recent": run["chunks"] - 1},
         "conditions": {"action": {"keys": list(KEYS)}},
+        "ending": {"class": "player", "lost": 4, "doubled": 6},
         "weights": "dream.safetensors",
         "seeds": "dream_seeds.safetensors",
         "reward": "dream_reward.safetensors",

@@ -18,14 +18,18 @@ SLACK = 0.5  # a fish must be so much narrower to count as food
 SCARE, FEAR = 12.0, 60.0  # how near a wider fish has to come to be kept away from, and how much
 
 
-def blobs(mask_PP: NDArray[np.bool_], least: int = 2) -> NDArray[np.float64]:
-    """Connected regions (8 neighbours) of at least ``least`` pixels: rows of centre x, centre y, width."""
+def blobs(mask_PP: NDArray[np.bool_], least: int = 2, reach: int = 1) -> NDArray[np.float64]:
+    """Connected regions of at least ``least`` pixels: rows of centre x, centre y, width.
+
+    Pixels are connected where neither coordinate differs by more than ``reach`` (1: eight neighbours).
+    """
+    steps = range(-reach, reach + 1)
     left = {(int(y), int(x)) for y, x in zip(*np.nonzero(mask_PP), strict=True)}
     found = []
     while left:
         region = [left.pop()]
         for y, x in region:
-            near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
+            near = {(y + dy, x + dx) for dy in steps for dx in steps} & left
             left -= near
             region += near
         if len(region) >= least:

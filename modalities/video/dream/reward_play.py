@@ -131,8 +131,14 @@ def dreamt(model: Model, windows: Sequence[Window], config: PlayConfig, batch: i
         group = windows[first : first + batch]
         sessions = [
             model.session(
-                seed=first + i, start=w.frames, start_actions=w.actions, actions=w.then, steps=config.steps, rewind=0
-            )
+                seed=first + i,
+                start=w.frames,
+                start_actions=w.actions,
+                actions=w.then,
+                steps=config.steps,
+                rewind=0,
+                restart=False,
+            )  # fmt: skip
             for i, w in enumerate(group)
         ]
         films = [[w.frames[-1:]] for w in group]
