@@ -52,9 +52,14 @@ class Windows:
 
     Where an episode ends the player vanishes and another appears elsewhere: a network that sees that learns to lose
     its player, and to make a second one (LOG.md, sixth session).
+
+    Raises:
+        UserError: no episode is that long.
     """
 
     def __init__(self, shards: list[Shard], length: int, seed: int = 0) -> None:
+        if not any(unbroken(shard, length) for shard in shards):
+            raise UserError(f"no episode of {length} frames or more in these shards: film more, or take fewer chunks")
         self.shards, self.length = shards, length
         self.rng = np.random.default_rng(seed)
 

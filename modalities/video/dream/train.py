@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+from unreel.engine.errors import UserError
 from unreel.engine.model import Model, load_model
 from unreel.modalities.video.dream.collect import TEST_LEVELS, Shoot, collect
 from unreel.modalities.video.dream.data import load_shards
@@ -35,6 +37,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--warm", default="", help="checkpoint or shipped .safetensors to begin from")
     parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=NUMBER", help="other settings: rate=3e-4 ema=0.997 entry=2.6"
+    )
+    parser.add_argument(
         "--reward", action="store_true", help="train the reward head alone, for OUT/model or the shipped"
     )
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -42,20 +47,39 @@ def main(arguments: Sequence[str]) -> None:
     if wish.worker:
         Trainer(TrainConfig(**json.loads(wish.worker))).run()
         return
-    out = Path(wish.out)
+    out, more = Path(wish.out), numbers(wish.set)
     if wish.reward:
         judge(out)
         return
     data = Path(wish.data) if wish.data else out / "data"
     film(data, out / "collector-venv", wish.shards)
     config = TrainConfig(
-        str(data), str(out), wish.minutes, wish.threads, workers=wish.workers, seed=wish.seed, warm=wish.warm
+        str(data), str(out), wish.minutes, wish.threads, workers=wish.workers, seed=wish.seed, warm=wish.warm, **more
     )
     train(config)
     export(out / "checkpoint.pt", out / "model")
     export_seeds(load_shards(data, "test")[0], out / "model" / "dream_seeds.safetensors")
     judge(out)
     print(f"exported to {out / 'model'}: load it with unreel.load({str(out / 'model')!r})")
+
+
+def numbers(words: Sequence[str]) -> dict[str, Any]:
+    """Settings of ``TrainConfig`` that are numbers with a fraction, from words like ``rate=3e-4``.
+
+    Raises:
+        UserError: an unknown setting, or no number.
+    """
+    known = [f.name for f in fields(TrainConfig) if isinstance(f.default, float) and f.name != "minutes"]
+    found = {}
+    for word in words:
+        name, _, number = word.partition("=")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            name = ""
+        if name not in known:
+            raise UserError(f"--set takes NAME=NUMBER with a name of {', '.join(known)}; got {word!r}")
+    return found
 
 
 def judge(out: Path) -> None:

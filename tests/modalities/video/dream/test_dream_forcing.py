@@ -40,6 +40,14 @@ def test_a_fish_at_the_edge_counts_more() -> None:
     assert forcing.pixel_weights(moving, player, fish, 10.0, 40.0, 4.0)[0, 2, 0, 5, :2].tolist() == [20, 5]
 
 
+def test_a_player_that_was_at_the_edge_counts_more() -> None:
+    moving, player, fish = torch.zeros(3, 1, 4, 1, 32, 32)
+    player[0, 1, 0, 5, 0] = moving[0, 1, 0, 5, 0] = 1.0
+    weights = forcing.pixel_weights(moving, player, fish, 10.0, 40.0, 4.0)[0, 2, 0]
+    assert weights[5, 0] == 160
+    assert weights[20, 0] == 5  # nobody was there
+
+
 def test_fading_pales_sprites_and_leaves_the_backdrop() -> None:
     backdrop = torch.full((3, 16, 16), 0.5)
     frames = backdrop.expand(64, 4, 3, 16, 16).clone()

@@ -12,7 +12,7 @@ import torch
 
 import unreel
 from unreel.engine.errors import UserError
-from unreel.modalities.video.dream import data, export, inverse, measure
+from unreel.modalities.video.dream import data, export, inverse, measure, train
 from unreel.modalities.video.dream.collect import DIRECTION, GAME_ACTION, KEYS, Shoot
 from unreel.modalities.video.dream.trainer import TrainConfig, Trainer
 
@@ -56,11 +56,34 @@ def test_windows_and_crops_come_with_their_actions(folder: Path) -> None:
     assert (crops[:, 6] == torch.tensor(GREEN, dtype=torch.uint8)).all(-1).any((1, 2)).all()
 
 
+def test_windows_lie_within_one_episode(folder: Path) -> None:
+    windows = data.Windows(data.load_shards(folder), 12)
+    shard = windows.shards[0]
+    assert windows._whole(shard, 1, 8)  # its last frame is the last before the next episode
+    assert windows._whole(shard, 1, 20)
+    assert not windows._whole(shard, 1, 9)
+    assert not windows._whole(shard, 0, 29)  # over the end of the stream
+    shard.first[:] = True
+    shard.first[2, 7:18] = False  # leaves one window
+    for frames, _ in (windows.batch(3), windows.around(2, 0, 0, 64)):
+        assert all(torch.equal(one, torch.from_numpy(shard.frames[2, 6:18])) for one in frames)
+    shard.first[:] = True
+    with pytest.raises(UserError, match="no episode of 12 frames"):
+        data.Windows([shard], 12)
+
+
 def test_unbroken_windows_hold_no_reset(folder: Path) -> None:
     found = data.unbroken(data.load_shards(folder)[0], 20)
     assert (1, 20) in found
     assert (1, 10) not in found
     assert (0, 0) in found
+
+
+def test_numbers_of_a_training_are_set_by_name() -> None:
+    assert train.numbers(["rate=3e-4", "entry=2.6"]) == {"rate": 3e-4, "entry": 2.6}
+    for word in ("steps=3", "rate=fast", "rate", "minutes=3"):
+        with pytest.raises(UserError, match=f"NAME=NUMBER .*got '{word}'"):
+            train.numbers([word])
 
 
 def test_a_folder_without_shards_says_so(tmp_path: Path) -> None:
