@@ -53,8 +53,8 @@ class Forecaster:
         batch: int = 64,
         keep_past: bool = False,
     ) -> None:
+        # without decoding nothing judges a world, so no ending restarts it: a forecast is of one world
         options: dict[str, Any] = {"steps": steps, "context": context, "guidance": guidance, "decode": False}
-        options["restart"] = False  # a forecast is of one world
         codec = model.codec
         settings = model.settings(options, None)
         plain = isinstance(settings.plan, TimePlan) and not hasattr(codec, "emit")

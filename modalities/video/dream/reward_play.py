@@ -131,13 +131,8 @@ def dreamt(model: Model, windows: Sequence[Window], config: PlayConfig, batch: i
         group = windows[first : first + batch]
         sessions = [
             model.session(
-                seed=first + i,
-                start=w.frames,
-                start_actions=w.actions,
-                actions=w.then,
-                steps=config.steps,
-                rewind=0,
-                restart=False,
+                seed=first + i, start=w.frames, start_actions=w.actions, actions=w.then, steps=config.steps,
+                rewind=0, restart=False,
             )  # fmt: skip
             for i, w in enumerate(group)
         ]
