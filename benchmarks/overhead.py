@@ -12,6 +12,7 @@ import unreel
 from unreel.engine.interfaces import Backbone
 from unreel.engine.model import Model
 from unreel.engine.session import Session
+from unreel.engine.threads import fitting
 
 WARM_CHUNKS = 14  # the shipped window is full by then
 
@@ -45,7 +46,7 @@ def record_chunk(model: Model, session: Session) -> tuple[list[Any], torch.Tenso
 def bare_seconds(model: Model, calls: list[Any], clean: torch.Tensor) -> float:
     """Seconds for the same backbone calls and the same decode, and nothing else."""
     began = time.perf_counter()
-    with torch.inference_mode():
+    with torch.inference_mode(), fitting(1):  # on as many threads as the engine gives these
         for arguments in calls:
             model.backbone(*arguments)
     model.codec.decode(clean, model.codec.new_state())

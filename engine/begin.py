@@ -13,7 +13,6 @@ from torch import Tensor
 
 from unreel.engine import finish, prompt
 from unreel.engine.plan import steered
-from unreel.engine.rng import normal
 from unreel.engine.state import Flight, Past
 from unreel.engine.types import Chunk, Control
 
@@ -48,7 +47,7 @@ def _begin(session: Session, chunk: Chunk, applied: tuple[Control, ...]) -> None
         finish.remember(session, Past(chunk, session.plan.given(chunk, conditions), conditions))
         return
     applied, state.obeyed = (*state.obeyed, *applied), ()
-    noise = normal(chunk.shape, state.seed, chunk.index, 0).to(session.model.device)
+    noise = session.noise(chunk, state.steps, 0)
     state.flights.append(Flight(chunk, state.steps, 0, state.clock, noise, conditions, applied))
 
 

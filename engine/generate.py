@@ -22,8 +22,8 @@ from unreel.engine.draws import Draws
 from unreel.engine.ending import begin_anew
 from unreel.engine.finish import finish, forget, recomputed
 from unreel.engine.reuse.base import Item
-from unreel.engine.rng import normal
 from unreel.engine.state import Flight, Past
+from unreel.engine.threads import fitting
 from unreel.engine.types import KV, Chunk, CommitMode, Event
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def compute(model: Model, works: Sequence[Work], watch: Watch | None = None) -> 
         view = RowsView(tracks, model.backbone.rope, model.coords_of, model.attention, watch)
         if getattr(model.backbone, "draws", False):
             view.draw = Draws.of(works)
-        clean = model.backbone(states, times, view, condition).float()
+        with fitting(len(rows) * len(model.coords_of(rows[0].chunk))):
+            clean = model.backbone(states, times, view, condition).float()
     for index, row in enumerate(rows):
         row.clean = clean[index]
         if row.keep:
@@ -231,7 +232,7 @@ def _move(session: Session, flight: Flight, predictions: dict[str, Tensor]) -> N
 
     def noise() -> Tensor:
         flight.draws += 1
-        return normal(flight.chunk.shape, session.state.seed, flight.chunk.index, flight.draws).to(clean.device)
+        return session.noise(flight.chunk, flight.steps, flight.draws)
 
     t_from, t_to = times[flight.level], times[flight.level + 1]
     with torch.inference_mode():

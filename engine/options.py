@@ -103,9 +103,15 @@ def _spec(wish: str | dict[str, Any] | None, default: dict[str, Any]) -> dict[st
     return {**default, **wish} if wish.get("class", default["class"]) == default["class"] else wish
 
 
+_OF_GRID = {"shift": float, "sigmas": tuple, "noise_scale": dict}
+
+
 def _sampler(card: Card) -> dict[str, Any]:
-    return {k: v for k, v in card.sampler.items() if k not in ("shift", "sigmas")}
+    return {k: v for k, v in card.sampler.items() if k not in _OF_GRID}
 
 
 def _grid(card: Card) -> dict[str, Any]:
-    return {k: tuple(v) if k == "sigmas" else float(v) for k, v in card.sampler.items() if k in ("shift", "sigmas")}
+    try:
+        return {k: of(card.sampler[k]) for k, of in _OF_GRID.items() if k in card.sampler}
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the sampler of {card.name} has a bad shift, sigmas or noise_scale: {error}") from None

@@ -17,6 +17,7 @@ from unreel.engine.finish import next_emitted
 from unreel.engine.generate import advance
 from unreel.engine.plan import choosy
 from unreel.engine.reuse.base import Never
+from unreel.engine.rng import normal
 from unreel.engine.state import Flight, SessionState
 from unreel.engine.stats import Stats
 from unreel.engine.types import Chunk, Control, Event
@@ -205,6 +206,11 @@ class Session:
 
     def times(self, steps: int) -> tuple[float, ...]:
         return self.grid.times(steps)
+
+    def noise(self, chunk: Chunk, steps: int, draw: int) -> Tensor:
+        """The chunk's noise, as loud as ``steps`` want it; of the session's seed, the chunk and the draw alone."""
+        noise = normal(chunk.shape, self.state.seed, chunk.index, draw).to(self.model.device)
+        return noise * self.grid.scale(steps)
 
     def flight(self, index: int) -> Flight:
         return next(f for f in self.state.flights if f.chunk.index == index)

@@ -23,11 +23,11 @@ class TwinView:
         times = torch.arange(chunks) * span
         placed = coords_LA[None].repeat(chunks, 1, 1)
         placed[..., 0] += times[:, None]
-        cos, sin = rope.angles(placed[:, :, None, :])  # (C, L, 1, D/2)
+        angles = rope.angles(placed[:, :, None, :])  # (C, L, 1, D/2)
         order = torch.cat(
             (torch.arange(chunks - 1).repeat(sequences), torch.arange(chunks).repeat(sequences))
         )  # chunk of every row
-        self.angles = cos[order], sin[order]
+        self.angles = angles[order]
 
     @property
     def context_rows(self) -> int:

@@ -31,8 +31,7 @@ class SparseView:
     """
 
     def __init__(self, coords_RLA: Tensor, visible_RR: Tensor, rope: Rope) -> None:
-        cos, sin = rope.angles(coords_RLA[:, :, None, :])
-        self.angles = cos, sin
+        self.angles = rope.angles(coords_RLA[:, :, None, :])
         seen = visible_RR | torch.eye(len(visible_RR), dtype=torch.bool)
         self.seen = [row.nonzero().flatten().tolist() for row in seen]
 

@@ -74,7 +74,16 @@ def test_fixed_sigmas_belong_to_their_number_of_steps() -> None:
         grid.times(4)
 
 
-@pytest.mark.parametrize("options", [{"shift": 0}, {"sigmas": (0.5, 0.7)}, {"sigmas": (1.0, 0.0)}])
+def test_noise_is_as_loud_as_the_number_of_steps_says() -> None:
+    grid = Grid(noise_scale={4: 1.0, 8: 0.5})
+    assert [grid.scale(steps) for steps in (1, 4, 6, 8, 32)] == [1.0, 1.0, 0.75, 0.5, 0.5]
+    assert Grid().scale(4) == 1.0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"shift": 0}, {"sigmas": (0.5, 0.7)}, {"sigmas": (1.0, 0.0)}, {"noise_scale": {0: 1.0}}, {"noise_scale": {4: -1}}],
+)
 def test_bad_grids_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(UserError):
         Grid(**options)  # type: ignore[arg-type]
