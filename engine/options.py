@@ -103,7 +103,7 @@ def _spec(wish: str | dict[str, Any] | None, default: dict[str, Any]) -> dict[st
     return {**default, **wish} if wish.get("class", default["class"]) == default["class"] else wish
 
 
-_OF_GRID = {"shift": float, "sigmas": tuple, "noise_scale": dict}
+_OF_GRID = ("shift", "sigmas", "noise_scale")
 
 
 def _sampler(card: Card) -> dict[str, Any]:
@@ -112,6 +112,12 @@ def _sampler(card: Card) -> dict[str, Any]:
 
 def _grid(card: Card) -> dict[str, Any]:
     try:
-        return {k: of(card.sampler[k]) for k, of in _OF_GRID.items() if k in card.sampler}
+        return {k: _numbers(card.sampler[k]) for k in _OF_GRID if k in card.sampler}
     except (TypeError, ValueError) as error:
         raise UserError(f"the sampler of {card.name} has a bad shift, sigmas or noise_scale: {error}") from None
+
+
+def _numbers(value: Any) -> float | tuple[float, ...] | dict[int, float]:
+    if isinstance(value, dict):
+        return {int(k): float(v) for k, v in value.items()}
+    return tuple(float(v) for v in value) if isinstance(value, list | tuple) else float(value)

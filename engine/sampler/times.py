@@ -6,11 +6,21 @@ A state at time t is ``t * clean + (1 - t) * noise`` (rectified flow, Liu et al.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from unreel.engine.errors import UserError
+
+BySteps = float | Mapping[int, float]  # one number, or numbers for some numbers of steps, straight lines between
+
+
+def at(setting: BySteps, steps: int) -> float:
+    """The setting for this many steps."""
+    if not isinstance(setting, Mapping):
+        return float(setting)
+    known = sorted(setting)
+    return float(np.interp(steps, known, [setting[s] for s in known]))
 
 
 @dataclass(frozen=True)
@@ -18,20 +28,21 @@ class Grid:
     """Times of the levels. ``shift`` > 1 spends more steps on noise: sigma = s*u / (1 + (s-1)*u).
 
     ``sigmas`` fixes the noise of each level before the last instead (few-step models: 1.0, 0.9375, ...).
-    ``noise_scale`` makes the noise quieter that chunks begin with: scales by numbers of steps, straight lines between
-    (low-temperature sampling, as Kingma and Dhariwal 2018, section 6.2, do with a flow).
+    ``noise_scale`` below 1 makes the noise quieter that chunks begin with (low-temperature sampling, as Kingma and
+    Dhariwal 2018, section 6.2, do with a flow). It and ``shift`` may depend on the number of steps.
     """
 
-    shift: float = 1.0
+    shift: BySteps = 1.0
     sigmas: tuple[float, ...] = ()
-    noise_scale: Mapping[int, float] = field(default_factory=dict)
+    noise_scale: BySteps = 1.0
 
     def __post_init__(self) -> None:
-        scales = self.noise_scale
-        if not all(isinstance(s, int) and s > 0 and 0 <= v <= 2 for s, v in scales.items()):
-            raise UserError(f"noise_scale maps numbers of steps to scales of 0 to 2, {{4: 1.0, 8: 0.7}}; got {scales}")
-        if self.shift <= 0:
-            raise UserError(f"shift must be above 0, got {self.shift}")
+        for name, setting in (("shift", self.shift), ("noise_scale", self.noise_scale)):
+            numbers = setting if isinstance(setting, Mapping) else {1: setting}
+            if not (numbers and all(isinstance(s, int) and s > 0 and 0 < v < np.inf for s, v in numbers.items())):
+                raise UserError(
+                    f"{name} must be a number above 0, or such numbers by steps, {{4: 9.0, 8: 15.0}}; got {setting}"
+                )
         falling = all(a > b for a, b in zip(self.sigmas, self.sigmas[1:], strict=False))
         if self.sigmas and not (falling and 0 < self.sigmas[-1] and self.sigmas[0] <= 1):
             raise UserError(f"sigmas must fall and lie in (0, 1], got {self.sigmas}")
@@ -48,12 +59,10 @@ class Grid:
             if steps != len(self.sigmas):
                 raise UserError(f"this model was distilled for {len(self.sigmas)} steps, got {steps}")
             return (*(1.0 - s for s in self.sigmas), 1.0)
+        shift = at(self.shift, steps)
         uniform = (1.0 - k / steps for k in range(steps + 1))
-        return tuple(1.0 - self.shift * u / (1.0 + (self.shift - 1.0) * u) for u in uniform)
+        return tuple(1.0 - shift * u / (1.0 + (shift - 1.0) * u) for u in uniform)
 
     def scale(self, steps: int) -> float:
         """What the noise is multiplied by when a chunk is denoised in ``steps`` steps."""
-        if not self.noise_scale:
-            return 1.0
-        known = sorted(self.noise_scale)
-        return float(np.interp(steps, known, [self.noise_scale[s] for s in known]))
+        return at(self.noise_scale, steps)

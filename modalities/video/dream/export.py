@@ -47,7 +47,11 @@ def card(content: Mapping[str, Any]) -> dict[str, Any]:
         "media": {"fps": FPS, "height": net["size"], "width": net["size"]},
         "plan": {"class": "time", "frames": net["frames"]},
         "schedule": {"steps": 4, "commit": "extra"},
-        "sampler": {"class": "euler", "shift": 9.0},
+        "sampler": {
+            "class": "euler",
+            "shift": {4: 9.0, 8: 15.0, 16: 30.0, 32: 62.0},  # the last step begins at a time of 0.25 to 0.33
+            "noise_scale": {4: 1.0, 8: 0.9},  # makes up for the weight of fish at the edge
+        },
         "context": {"class": "window", "sink": 0, "recent": run["chunks"] - 1},
         "conditions": {"action": {"keys": list(KEYS)}},
         "ending": {"class": "player", "lost": 4, "doubled": 6},

@@ -78,11 +78,27 @@ def test_noise_is_as_loud_as_the_number_of_steps_says() -> None:
     grid = Grid(noise_scale={4: 1.0, 8: 0.5})
     assert [grid.scale(steps) for steps in (1, 4, 6, 8, 32)] == [1.0, 1.0, 0.75, 0.5, 0.5]
     assert Grid().scale(4) == 1.0
+    assert Grid(noise_scale=0.9).scale(4) == 0.9
+
+
+def test_more_steps_may_linger_longer_on_noise() -> None:
+    grid = Grid(shift={4: 9.0, 8: 21.0})
+    assert [round(grid.times(steps)[-2], 4) for steps in (4, 8)] == [0.25, 0.25]
+    assert grid.times(6) == Grid(shift=15.0).times(6)
+    assert grid.times(2) == Grid(shift=9.0).times(2)
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"shift": 0}, {"sigmas": (0.5, 0.7)}, {"sigmas": (1.0, 0.0)}, {"noise_scale": {0: 1.0}}, {"noise_scale": {4: -1}}],
+    [
+        {"shift": 0},
+        {"shift": {}},
+        {"shift": {4: float("nan")}},
+        {"sigmas": (0.5, 0.7)},
+        {"sigmas": (1.0, 0.0)},
+        {"noise_scale": {0: 1.0}},
+        {"noise_scale": {4: -1.0}},
+    ],
 )
 def test_bad_grids_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(UserError):
