@@ -26,9 +26,9 @@ def run(quick: bool = False) -> dict[str, Any]:
     chunks = 300 if quick else CHUNKS
     preset = dict(model.card.presets.get("fast", {}))
     options = {**preset, "context": {"class": "hybrid", **SMALL, "static": static(model), "storage": "int8"}}
-    session = model.session(seed=5, actions="wd-30,s-20,a-40,none-10,w-25,sd-15", **options)
     look, times, held, process, at = Look(), [], [], [], []
     with _clock.measuring():
+        session = model.session(seed=5, actions="wd-30,s-20,a-40,none-10,w-25,sd-15", **options)
         for count, event in enumerate(session.stream(chunks=chunks)):
             times.append(event.timing["total"])
             look.add(event.payload)

@@ -69,7 +69,7 @@ def begin_anew(session: Session) -> None:
     state.contexts, state.past, state.pending = session.fresh_contexts(), {}, []
     first = pasts[0].chunk if pasts else session.plan.chunk(upcoming, state.route)
     for context in state.contexts.values():
-        context.end = first.start if first is not None else 0
+        context.begin = context.end = first.start if first is not None else 0
     starting.enter(session, pasts)
     state.judged, state.over = (), False
     state.obeyed = (*state.obeyed, Control("restart", state.clip, f"restart-{upcoming}"))

@@ -101,7 +101,7 @@ def recache(session: Session, branches: list[str]) -> None:
     for branch in branches:
         old = state.contexts[branch]
         fresh = Context.empty(old.policy, backbone.rope, backbone.layers, backbone.heads, old.storage, old.budget)
-        fresh.end = old.end  # positions in these calls are those that the next chunk will see
+        fresh.begin, fresh.end = old.world  # positions in these calls are those that the next chunk will see
         state.contexts[branch] = fresh
     state.flights = []
     for first in range(0, len(kept), TOGETHER):

@@ -44,7 +44,7 @@ def pack(value: Any, tensors: dict[str, Tensor], seen: dict[int, str]) -> Any:
     if isinstance(value, list | tuple):
         return {"$" + type(value).__name__: [pack(v, tensors, seen) for v in value]}
     if isinstance(value, Context):
-        return {"$Context": {"layers": pack(list(value.layers), tensors, seen), "end": value.end}}
+        return {"$Context": {"layers": pack(list(value.layers), tensors, seen), "world": list(value.world)}}
     given = [f.name for f in dataclasses.fields(value) if f.init]
     return {"$" + type(value).__name__: {name: pack(getattr(value, name), tensors, seen) for name in given}}
 
@@ -64,7 +64,8 @@ def unpack(value: Any, tensors: dict[str, Tensor], session: Session) -> Any:
     if tag == "$Context":
         rope = session.model.backbone.rope
         layers = unpack(body["layers"], tensors, session)
-        return Context(session.settings.context, rope, layers, body["end"], *session.settings.keeping)
+        begin, end = body["world"]
+        return Context(session.settings.context, rope, layers, end, *session.settings.keeping, begin)
     return _KINDS[tag[1:]](**{name: unpack(v, tensors, session) for name, v in body.items()})
 
 

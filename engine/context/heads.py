@@ -126,7 +126,7 @@ def planned(context: Context, rule: Rule) -> list[tuple[int, int, Parts, int | N
         (
             layer,
             at,
-            split(group.segments, context.end, rule.structure, extent[0]),
+            split(group.segments, context.world, rule.structure, extent[0]),
             is_dynamic(rule.static, layer, group),
         )
         for layer, groups in enumerate(context.layers)

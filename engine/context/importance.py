@@ -64,7 +64,7 @@ class ImportanceRedundancy:
         structure, scoring = Structure(self.sink, self.recent), Scoring(self.mix, self.reach, self.grain)
         newest = context.layers[0][0].segments[-1]
         extent, wanted = extent_of(newest.coords_NHA), frames_to_tokens(self.bank, newest)
-        parts = [[split(g.segments, context.end, structure, extent[0]) for g in gs] for gs in context.layers]
+        parts = [[split(g.segments, context.world, structure, extent[0]) for g in gs] for gs in context.layers]
         heads = newest.k_NHD.shape[1]
         room = bank_tokens(context, [(p[0], heads) for p in parts], wanted, self.grain)
         for layer, (part,) in enumerate(parts):

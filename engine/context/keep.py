@@ -12,7 +12,7 @@ from unreel.engine.errors import UserError
 
 @dataclass(frozen=True)
 class Structure:
-    """Latent frames kept by place: the first ``sink`` of the stream and the ``recent`` newest ones."""
+    """Latent frames kept by place: the first ``sink`` of the world and the ``recent`` newest ones."""
 
     sink: int
     recent: int
@@ -36,34 +36,36 @@ class Parts:
         return sum(s.without_queries().bytes for s in (*self.sink, *self.recent))
 
 
-def split(segments: Sequence[Segment], end: int, structure: Structure, slots: int) -> Parts:
+def split(segments: Sequence[Segment], world: tuple[int, int], structure: Structure, slots: int) -> Parts:
     """Cut segments into sink, middle and recent tokens; whole ones are passed on as they are, without a copy.
 
-    ``slots`` are a chunk's time slots, of one or more frames each; one is kept if any of its frames is. Tokens that
-    were picked head by head came out of a middle and stay there.
+    ``world`` is its first latent frame and the first that is not there yet. ``slots`` are a chunk's time slots, of one
+    or more frames each; one is kept if any of its frames is. Tokens that were picked head by head came out of a middle
+    and stay there.
     """
+    old, new = world[0] + structure.sink, world[1] - structure.recent
     sink: list[Segment] = []
     middle: list[Segment] = []
     recent: list[Segment] = []
     for segment in segments:
         start, stop = segment.chunk.start, segment.chunk.start + segment.chunk.frames
-        if segment.coords_NHA.shape[1] > 1 or (start >= structure.sink and stop <= end - structure.recent):
+        if segment.coords_NHA.shape[1] > 1 or (start >= old and stop <= new):
             middle.append(segment)
-        elif stop <= structure.sink:
+        elif stop <= old:
             sink.append(segment)
-        elif start >= max(structure.sink, end - structure.recent):
+        elif start >= max(old, new):
             recent.append(segment)
         else:
-            _cut(segment, end, structure, slots, (sink, middle, recent))
+            _cut(segment, old, new, slots, (sink, middle, recent))
     return Parts(tuple(sink), tuple(middle), tuple(recent))
 
 
-def _cut(segment: Segment, end: int, structure: Structure, slots: int, into: Sequence[list[Segment]]) -> None:
-    """Deal out the tokens of a chunk that lies across a border."""
+def _cut(segment: Segment, old: int, new: int, slots: int, into: Sequence[list[Segment]]) -> None:
+    """Deal out the tokens of a chunk that lies across a border: frames before ``old``, from ``new`` on, and between."""
     frames = segment.chunk.frames / slots
     first = segment.chunk.start + segment.coords_NHA[:, 0, 0].long() * frames
-    in_sink = first < structure.sink
-    in_recent = ~in_sink & (first + frames > end - structure.recent)
+    in_sink = first < old
+    in_recent = ~in_sink & (first + frames > new)
     for part, mask in zip(into, (in_sink, ~in_sink & ~in_recent, in_recent), strict=True):
         if bool(mask.all()):
             part.append(segment)

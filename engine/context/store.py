@@ -98,6 +98,7 @@ class Context:
     end: int = 0  # first latent frame after the newest commit: the anchor of all positions
     storage: Storage = Storage()
     budget: int | None = None
+    begin: int = 0  # first latent frame of the world that it remembers: where sinks are
     _rotated: dict[tuple[int, int], Tensor] = field(default_factory=dict, repr=False)
     _angles: dict[tuple[int, ...], Angles] = field(default_factory=dict, repr=False)  # shared by layers that keep alike
 
@@ -200,6 +201,11 @@ class Context:
         behind = start - self.end
         horizon = self.policy.horizon
         return behind if horizon is None else max(behind, -horizon)
+
+    @property
+    def world(self) -> tuple[int, int]:
+        """The first latent frame of what is remembered, and the first after it."""
+        return self.begin, self.end
 
     @property
     def bytes(self) -> int:

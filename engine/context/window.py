@@ -71,6 +71,7 @@ class SpanWindow:
         return [tuple(range(heads))]
 
     def compact(self, context: Context) -> None:
-        old = context.end - self.recent
-        gone = {c.index for c in context.spans if c.start >= self.sink and c.start + c.frames <= old}
+        begin, end = context.world
+        middle = range(begin + self.sink, end - self.recent + 1)
+        gone = {c.index for c in context.spans if c.start in middle and c.start + c.frames in middle}
         context.drop(gone)

@@ -273,3 +273,28 @@ def test_bytes_are_flat_over_many_worlds(ending: Make) -> None:
         held.append(session.context_bytes)
     assert held[7:14] == held[-7:]
     assert len(session.state.past) <= 6
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"class": "window", "sink": 1, "recent": 2},
+        {"class": "importance-redundancy", "sink": 2, "recent": 2, "bank": 1},
+        {"class": "heads", "sink": 2, "recent": 2, "bank": 1, "static": [[0], [1]]},
+        {"class": "hybrid", "sink": 2, "recent": 2, "bank": 1, "static": [[0], [1]]},
+        {"class": "span", "sink": 2, "recent": 4},
+    ],
+    ids=lambda context: context["class"],
+)
+def test_the_next_world_has_a_sink_of_its_own(ending: Make, context: dict[str, Any], tmp_path: Path) -> None:
+    model = ending(after=9, schedule={"steps": 1})
+    session, firsts = model.session(seed=3, rewind=0, context=context), []
+    held: list[int] = []
+    for event in session.stream(chunks=27):
+        held.append(session.context_bytes)
+        firsts.append(min(session.state.contexts["main"].chunks) - event.chunk.index)
+    assert session.stats.restarts >= 2
+    assert held[4:9] == held[13:18] == held[22:27]
+    assert firsts[4:9] == firsts[13:18] == firsts[22:27]
+    session.snapshot(tmp_path / "s")
+    assert model.restore(tmp_path / "s").state.contexts["main"].world == session.state.contexts["main"].world

@@ -29,7 +29,7 @@ def frames(segments: tuple[Segment, ...]) -> list[int]:
 
 
 def test_every_token_lands_in_exactly_one_part() -> None:
-    parts = split([segment(i) for i in range(4)], 12, Structure(1, 1), 3)
+    parts = split([segment(i) for i in range(4)], (0, 12), Structure(1, 1), 3)
     assert frames(parts.sink) == [0, 0]
     assert frames(parts.recent) == [11, 11]
     assert frames(parts.middle) == sorted([*range(1, 11)] * 2)
@@ -39,7 +39,7 @@ def test_every_token_lands_in_exactly_one_part() -> None:
 
 def test_whole_segments_are_passed_on_without_a_copy() -> None:
     whole = [segment(i) for i in range(4)]
-    parts = split(whole, 12, Structure(3, 3), 3)
+    parts = split(whole, (0, 12), Structure(3, 3), 3)
     assert parts.sink == (whole[0],)
     assert parts.middle[0] is whole[1]
     assert parts.recent[0] is whole[3]
@@ -49,13 +49,13 @@ def test_whole_segments_are_passed_on_without_a_copy() -> None:
 def test_one_time_slot_of_two_frames_is_kept_if_either_is() -> None:
     coords = grid_coords(1, 1, 2)[:, None, :]
     chunks = [Segment(Chunk(i, 2 * i, 2, (2,)), torch.zeros(2, 1, 6), torch.zeros(2, 1, 6), coords) for i in range(3)]
-    parts = split(chunks, 6, Structure(1, 1), 1)
+    parts = split(chunks, (0, 6), Structure(1, 1), 1)
     assert [len(p) for p in (parts.sink, parts.middle, parts.recent)] == [1, 1, 1]
 
 
 def test_a_budget_shrinks_the_bank_and_no_budget_leaves_it() -> None:
     context = Context.empty(Full(), Rope((2, 2, 2)), 1, 1)
-    parts = [(split([segment(i) for i in range(4)], 12, Structure(1, 1), 3), 1)]
+    parts = [(split([segment(i) for i in range(4)], (0, 12), Structure(1, 1), 3), 1)]
     assert bank_tokens(context, parts, 7, 1) == 7
     assert bank_tokens(context, parts, None, 1) is None
     each = token_bytes(segment(0), Storage(), 1)
