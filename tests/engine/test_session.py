@@ -214,3 +214,16 @@ def test_a_session_that_does_not_decode_emits_latents(fake: Model) -> None:
     latents = torch.cat([event.payload for event in session.stream(chunks=2)])
     plain = frames(fake.session(seed=1).stream(chunks=2))
     assert torch.equal(torch.as_tensor(fake.codec.decode(latents, {})[0]), plain)
+
+
+@pytest.mark.parametrize("bad", [{"shift": "abc"}, {"shift": {"x": 1}}, {"shift": {4: -1}}, {"noise_scale": 0}])
+def test_a_card_with_a_bad_grid_is_refused_in_one_line(make_fake: Make, bad: dict[str, object]) -> None:
+    with pytest.raises(UserError, match=next(iter(bad))):
+        make_fake(sampler={"class": "euler", **bad}).session()
+
+
+def test_noise_is_quieter_where_the_card_says_so(make_fake: Make) -> None:
+    quiet = make_fake(sampler={"class": "euler", "noise_scale": {4: 1.0, 8: 0.5}})
+    chunk = quiet.session().plan.chunk(0)
+    loud, soft = (quiet.session(seed=2, steps=n).noise(chunk, n, 0) for n in (4, 8))
+    assert torch.equal(loud * 0.5, soft)
