@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from unreel.engine import finish
-from unreel.engine.context.store import Context
 from unreel.engine.errors import UserError
 from unreel.engine.generate import Row, Work, commit, compute
 from unreel.engine.interfaces import Condition
@@ -93,16 +92,15 @@ def recache(session: Session, branches: list[str]) -> None:
     More than ``TOGETHER`` chunks (contexts that keep a little of many) take several calls, each seeing those before it.
     What an earlier compaction had thrown away of a chunk is computed again with it, and the policy decides anew.
     """
-    state, backbone = session.state, session.model.backbone
+    state = session.state
     kept = sorted(set().union(*(state.contexts[b].chunks for b in branches)) & set(state.past))
     if not kept:
         return
     past, waiting, flights = state.past, state.pending, state.flights
-    for branch in branches:
-        old = state.contexts[branch]
-        fresh = Context.empty(old.policy, backbone.rope, backbone.layers, backbone.heads, old.storage, old.budget)
-        fresh.begin, fresh.end = old.world  # positions in these calls are those that the next chunk will see
-        state.contexts[branch] = fresh
+    fresh = session.fresh_contexts()
+    for branch in branches:  # positions in these calls are those that the next chunk will see
+        fresh[branch].begin, fresh[branch].end = state.contexts[branch].world
+        state.contexts[branch] = fresh[branch]
     state.flights = []
     for first in range(0, len(kept), TOGETHER):
         state.pending = [past[index] for index in kept[first : first + TOGETHER]]

@@ -24,7 +24,7 @@ from unreel.engine.types import Chunk, Control
 if TYPE_CHECKING:
     from unreel.engine.model import Model
 
-FORMAT = "unreel-session-1"
+FORMAT = "unreel-session-2"
 _KINDS: dict[str, Any] = {
     cls.__name__: cls for cls in (Chunk, Control, Flight, Held, HeadGroup, Past, Segment, SessionState)
 }

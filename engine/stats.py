@@ -18,7 +18,7 @@ RECENT = 20_000  # chunks of which times are kept
 class Stats:
     """Counters and seconds since the session began. ``chunk_seconds`` are from event to event, decode included."""
 
-    began: float = field(default_factory=lambda: time.perf_counter())
+    began: float = field(default_factory=lambda: time.perf_counter())  # looked up late: a bench may set another clock
     first_event_s: float | None = None
     chunks: int = 0
     calls: int = 0

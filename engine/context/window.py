@@ -72,6 +72,6 @@ class SpanWindow:
 
     def compact(self, context: Context) -> None:
         begin, end = context.world
-        middle = range(begin + self.sink, end - self.recent + 1)
-        gone = {c.index for c in context.spans if c.start in middle and c.start + c.frames in middle}
+        old, new = begin + self.sink, end - self.recent
+        gone = {c.index for c in context.spans if c.start >= old and c.start + c.frames <= new}
         context.drop(gone)
